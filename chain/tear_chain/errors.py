@@ -1,0 +1,109 @@
+"""The error family.
+
+    TearError
+    ├── RequestError            the caller's input; nothing was generated
+    │   ├── InvalidRequest      a field is missing, malformed or unsupported
+    │   ├── ContextOverflow     the conversation does not fit the context window
+    │   └── UnknownModel        no such model here
+    ├── ArtifactError           a file or folder on disk that cannot be used
+    │   ├── BaseError           not a prepared base, or a damaged one
+    │   ├── AdapterError        not an adapter, or a damaged one
+    │   │   └── AdapterMismatch made for another base, format or token set
+    │   └── DataError           rows or a configuration that cannot be used
+    └── EngineError             the engine failed while it worked
+        └── EngineDead          the engine is gone; nothing can be generated
+"""
+
+from __future__ import annotations
+
+
+class TearError(Exception):
+    """Something The Tear names: what it is (`message`), and what to do (`hint`)."""
+
+    code = "tear_error"
+    retryable = False
+    hint = ""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        """The request field, flag or file at fault, where there is one."""
+
+    def sentence(self) -> str:
+        """The message with its hint: what a person reads."""
+        return f"{self.message} {self.hint}".strip()
+
+
+class RequestError(TearError):
+    """The caller's input cannot be served as it is."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, malformed or not supported; `param` names it."""
+
+
+class ContextOverflow(RequestError):
+    """Conversation, reserved answer and reflection together exceed the context window."""
+
+    code = "context_length_exceeded"
+    hint = "Shorten the messages or lower max_completion_tokens."
+
+
+class UnknownModel(RequestError):
+    """No model of that name is served here."""
+
+    code = "model_not_found"
+    hint = "GET /v1/models lists the names served here."
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model `{model}` does not exist.", param="model")
+
+
+class ArtifactError(TearError):
+    """A file or folder on disk cannot be used; the message names it."""
+
+    code = "artifact_error"
+
+
+class BaseError(ArtifactError):
+    """The folder is not a prepared base, or a damaged one."""
+
+    code = "base_error"
+    hint = "Make a prepared base with `tear base prepare SRC OUT`."
+
+
+class AdapterError(ArtifactError):
+    """The folder is not an adapter of The Tear, or a damaged one."""
+
+    code = "adapter_error"
+    hint = "Train an adapter with `tear train CONFIG --out DIR`."
+
+
+class AdapterMismatch(AdapterError):
+    """The adapter was made for another base, chain format or set of control tokens."""
+
+    code = "adapter_mismatch"
+    hint = "Serve it on the base it was trained on, or retrain it."
+
+
+class DataError(ArtifactError):
+    """Training rows or a training configuration cannot be used; the message says where and why."""
+
+    code = "data_error"
+
+
+class EngineError(TearError):
+    """The engine failed while it worked on a stage."""
+
+    code = "engine_error"
+    retryable = True
+
+
+class EngineDead(EngineError):
+    """The engine is gone; it must be restarted before anything can be generated."""
+
+    code = "engine_dead"
+    hint = "Restart the server; its log says why the engine stopped."

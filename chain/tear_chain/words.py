@@ -1,0 +1,134 @@
+"""The words of the product as types: stage, field, scene, decision, reflection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+WEIGHTS = (-3, -2, -1, 0, 1, 2, 3)
+"""Every weight a scene can have: below zero it closes a person, above zero it opens them."""
+
+
+class Stage(StrEnum):
+    """One engine request of the chain."""
+
+    DRAFT = "draft"
+    WITNESS = "witness"
+    REVISED = "revised"
+
+
+class Field(StrEnum):
+    """A part of the consequence scene, in the order in which it is told."""
+
+    WHO = "who"
+    IMPACT = "impact"
+    RIPPLES = "ripples"
+    WEIGHT = "weight"
+
+
+class Decision(StrEnum):
+    """What becomes of the draft once its consequence was seen."""
+
+    KEEP = "keep"
+    REVISE = "revise"
+
+
+class Problem(StrEnum):
+    """What was wrong with a chain that was answered all the same."""
+
+    EMPTY_DRAFT = "empty_draft"
+    MISSING_WHO = "missing_who"
+    MISSING_IMPACT = "missing_impact"
+    MISSING_RIPPLES = "missing_ripples"
+    MISSING_WEIGHT = "missing_weight"
+    MISSING_DECISION = "missing_decision"
+    EMPTY_REVISION = "empty_revision"
+    OUT_OF_ORDER = "out_of_order"
+    """A field came twice, or after one that follows it; its text was left out."""
+    STRAY_TOKEN = "stray_token"  # noqa: S105 - not a secret
+    """A control token stood where none belongs; it was left out."""
+    CUT_DRAFT = "cut_draft"
+    CUT_WITNESS = "cut_witness"
+    CUT_REVISION = "cut_revision"
+
+
+CUTS = frozenset({Problem.CUT_DRAFT, Problem.CUT_WITNESS, Problem.CUT_REVISION})
+"""The problems that say a token limit ended a stage."""
+
+
+class Status(StrEnum):
+    """How a reflection went."""
+
+    COMPLETE = "complete"
+    MALFORMED = "malformed"
+    """The model left the chain's form; `problems` says where, and the answer is the stated fallback."""
+    TRUNCATED = "truncated"
+    """A token limit cut a stage."""
+    BYPASSED = "bypassed"
+    """No reflection was asked for."""
+
+
+class Outcome(StrEnum):
+    """How a reflection ended, as metrics count it."""
+
+    KEPT = "kept"
+    REVISED = "revised"
+    BYPASSED = "bypassed"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    CANCELLED = "cancelled"
+    """The client went away; nothing more was generated."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The consequence of an answer, as foreseen by a model or told by data. Parts may be missing."""
+
+    who: str | None = None
+    impact: str | None = None
+    ripples: str | None = None
+    weight: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and self.weight not in WEIGHTS:
+            raise ValueError(f"weight is {self.weight}, expected one of {WEIGHTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What one stage took: the arithmetic behind usage and metrics."""
+
+    stage: Stage
+    tokens: int
+    """Tokens that the model generated in this stage, control tokens included."""
+    prompt_tokens: int
+    cached_tokens: int
+    """How many of `prompt_tokens` the engine's prefix cache answered."""
+    seconds: float
+    finish: str
+    """`stop`, `length`, or `supplied` for a draft that the caller brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """One run of the chain."""
+
+    id: str
+    model: str
+    adapter: str | None
+    status: Status
+    outcome: Outcome
+    problems: tuple[Problem, ...]
+    draft: str
+    witness: Scene | None
+    """None when the chain was bypassed or ended before the witness."""
+    expected_weight: float | None
+    """Mean of the weight under the model's own distribution."""
+    decision: Decision | None
+    revise_probability: float | None
+    """P(revise) against P(keep) at the decision, from the model."""
+    answer: str
+    answer_cut: bool
+    """Whether a token limit cut the answer itself."""
+    stages: tuple[StageReport, ...]
