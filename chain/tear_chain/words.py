@@ -105,7 +105,10 @@ class StageReport:
     prompt_tokens: int
     cached_tokens: int
     """How many of `prompt_tokens` the engine's prefix cache answered."""
+    first_token_seconds: float | None
+    """From asking the engine to its first token; None when it generated nothing."""
     seconds: float
+    """From asking the engine to its last token."""
     finish: str
     """`stop`, `length`, or `supplied` for a draft that the caller brought."""
 

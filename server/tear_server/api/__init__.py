@@ -1,0 +1,1 @@
+"""The HTTP side: the one folder that imports fastapi."""

@@ -1,0 +1,79 @@
+"""What is served and how it fares: models, health, readiness, version, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from tear_chain.errors import EngineDead
+from tear_chain.format import FORMAT_VERSION
+from tear_server import __version__
+from tear_server.service import Service
+
+
+def meta_routes(service: Service) -> APIRouter:
+    """The routes, for one service."""
+    routes = APIRouter(tags=["Operations"])
+
+    @routes.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        """The reflective model and its direct twin."""
+        return {"object": "list", "data": [_model(service, name) for name in service.models]}
+
+    @routes.get("/v1/models/{name}")
+    async def get_model(name: str) -> dict[str, Any]:
+        """One of them."""
+        service.is_direct(name)
+        return _model(service, name)
+
+    @routes.get("/health")
+    async def health() -> Response:
+        """200 while the process lives and its engine answers: a failing liveness probe should restart it."""
+        return await _engine_state(service)
+
+    @routes.get("/ready")
+    async def ready() -> Response:
+        """200 when a reflection can be served now."""
+        return await _engine_state(service)
+
+    @routes.get("/version")
+    async def version() -> dict[str, Any]:
+        """This server, its chain format, base and adapter."""
+        return {
+            "version": __version__,
+            "format_version": FORMAT_VERSION,
+            "base": {"name": service.base.name, "fingerprint": service.base.fingerprint},
+            "adapter": {"name": service.adapter, "metrics": dict(service.manifest.metrics)},
+        }
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        """`tear_*`, and vLLM's own `vllm:*`."""
+        page = generate_latest(service.metrics.registry) + generate_latest(REGISTRY)
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+async def _engine_state(service: Service) -> Response:
+    try:
+        await service.engine.health()
+    except EngineDead as error:
+        return JSONResponse({"status": "engine_dead", "message": error.sentence()}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+def _model(service: Service, name: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": service.started,
+        "owned_by": "the-tear",
+        "root": service.base.name,
+        "max_model_len": service.context,
+        "reflects": not service.is_direct(name),
+        "adapter": service.adapter,
+    }

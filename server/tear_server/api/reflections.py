@@ -1,0 +1,67 @@
+"""`POST /v1/reflections`: the whole chain as one object, or as typed events while it runs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from tear_chain.errors import TearError
+from tear_chain.events import Failed
+from tear_chain.wire import dump_event, dump_reflection
+from tear_server.api.chat import GONE
+from tear_server.api.schemas import ReflectionBody, to_conversation
+from tear_server.api.sse import EventStream, named, unless_disconnected
+from tear_server.engine import Sampling
+from tear_server.reflection import Plan, ReflectionRequest
+from tear_server.service import Service
+
+
+def reflection_routes(service: Service) -> APIRouter:
+    """The route, for one service."""
+    routes = APIRouter(tags=["The Tear"])
+
+    @routes.post("/v1/reflections", response_model=None)
+    async def create_reflection(body: ReflectionBody, request: Request) -> Response:
+        """Reflect on a conversation, or on a draft that somebody else wrote."""
+        plan = service.reflector.plan(_to_request(body, service))
+        headers = {"x-request-id": request.headers.get("x-request-id") or plan.request.id}
+        if body.stream:
+            return EventStream(_stream(service, plan), headers=headers)
+        reflection = await unless_disconnected(request, service.answer(plan))
+        if reflection is None:
+            return Response(status_code=GONE)
+        return JSONResponse(dump_reflection(reflection), headers=headers)
+
+    return routes
+
+
+def _to_request(body: ReflectionBody, service: Service) -> ReflectionRequest:
+    model = body.model if body.model is not None else service.model
+    default = service.sampling
+    return ReflectionRequest(
+        id=f"refl-{uuid.uuid4().hex}",
+        model=model,
+        conversation=to_conversation(body.messages),
+        sampling=Sampling(
+            temperature=default.temperature if body.temperature is None else body.temperature,
+            top_p=default.top_p if body.top_p is None else body.top_p,
+            seed=body.seed,
+        ),
+        max_tokens=body.max_completion_tokens,
+        draft=body.draft,
+        bypass=service.is_direct(model),
+        revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
+    )
+
+
+async def _stream(service: Service, plan: Plan) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(service.run(plan)) as events:
+            async for event in events:
+                yield named(*dump_event(event))
+    except TearError as error:
+        yield named(*dump_event(Failed(code=error.code, message=error.sentence())))

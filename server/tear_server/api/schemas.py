@@ -1,0 +1,154 @@
+"""Request bodies, as pydantic models; each knows how to become the chain's types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tear_chain.conversation import Conversation, Message, Role
+from tear_chain.errors import InvalidRequest
+
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(gt=0, le=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Tokens = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ContentPart(BaseModel):
+    """One part of a message; only `text` is understood."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(BaseModel):
+    """One message. `reasoning` of an earlier turn is accepted and left out: only answers are remembered."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str
+    content: str | list[ContentPart] | None = None
+
+
+class ReflectionOptions(BaseModel):
+    """The one extension object of a chat request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["auto", "off"] = "auto"
+    """`off` answers without reflecting."""
+    draft: str | None = None
+    """Witness this draft instead of one of the model's own."""
+    revise_threshold: Share | None = None
+    """Revise from this probability on; not given, the server's setting or the model's own decision."""
+
+
+class StreamOptions(BaseModel):
+    """OpenAI's `stream_options`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+    continuous_usage_stats: bool = False
+
+
+class ChatRequest(BaseModel):
+    """`POST /v1/chat/completions`, OpenAI's fields and `reflection`. Unknown fields are ignored, as vLLM does."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: list[ChatMessage]
+    model: str | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    frequency_penalty: Penalty = 0.0
+    presence_penalty: Penalty = 0.0
+    seed: Seed | None = None
+    stop: str | list[str] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    response_format: dict[str, Any] | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    functions: list[Any] | None = None
+    reasoning_effort: str | None = None
+    """`none` answers without reflecting; any other value reflects."""
+    include_reasoning: bool = True
+    """False reflects and does not show it."""
+    reflection: ReflectionOptions = Field(default_factory=ReflectionOptions)
+
+    def refuse_unsupported(self) -> None:
+        """Raise `InvalidRequest` for what is asked and cannot be done; silence would be a wrong answer."""
+        if self.n is not None and self.n != 1:
+            raise InvalidRequest("n must be 1: ask again for another answer.", param="n")
+        if self.tools or self.functions:
+            name = "tools" if self.tools else "functions"
+            raise InvalidRequest(f"{name} are not supported. Leave them out.", param=name)
+        if self.logprobs or self.top_logprobs:
+            raise InvalidRequest("logprobs are not supported. Leave the field out.", param="logprobs")
+        if self.response_format and self.response_format.get("type") != "text":
+            raise InvalidRequest(
+                "response_format other than text is not supported. Leave it out.", param="response_format"
+            )
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The stop strings, however they were given; raise `InvalidRequest` for an empty one or more than four."""
+        stops = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        if len(stops) > 4 or any(not stop for stop in stops):
+            raise InvalidRequest("stop takes one to four strings, none of them empty.", param="stop")
+        return stops
+
+
+class ReflectionBody(BaseModel):
+    """`POST /v1/reflections`: the chain as one object, or as typed events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: list[ChatMessage]
+    model: str | None = None
+    draft: str | None = None
+    """Witness this draft, by whomever, instead of one of the model's own."""
+    stream: bool = False
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    seed: Seed | None = None
+    max_completion_tokens: Tokens | None = None
+    """Limit on all that is generated, draft and witness included."""
+    revise_threshold: Share | None = None
+
+
+def to_conversation(messages: list[ChatMessage]) -> Conversation:
+    """The messages as a conversation; raise `InvalidRequest` naming the one that cannot be used."""
+    return Conversation.of([_to_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
+
+
+def _to_message(message: ChatMessage, where: str) -> Message:
+    roles = {"system": Role.SYSTEM, "developer": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT}
+    role = roles.get(message.role)
+    if role is None:
+        raise InvalidRequest(
+            f"{where}.role is {message.role!r}, expected system, user or assistant.", param=f"{where}.role"
+        )
+    content = message.content
+    if content is None:
+        raise InvalidRequest(f"{where}.content is missing. Write something.", param=f"{where}.content")
+    if isinstance(content, str):
+        return Message(role, content)
+    for index, part in enumerate(content):
+        if part.type != "text" or part.text is None:
+            raise InvalidRequest(
+                f"{where}.content[{index}] is of type {part.type!r}; only text is understood.",
+                param=f"{where}.content[{index}]",
+            )
+    return Message(role, "\n".join(part.text or "" for part in content))

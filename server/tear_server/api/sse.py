@@ -1,0 +1,58 @@
+"""What events look like on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Send
+
+Result = TypeVar("Result")
+DONE = b"data: [DONE]\n\n"
+HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+def data(value: Mapping[str, Any]) -> bytes:
+    """An unnamed event with JSON in it, as OpenAI streams."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+def named(name: str, value: bytes) -> bytes:
+    """A named event; `value` is JSON on one line."""
+    return b"event: " + name.encode() + b"\ndata: " + value + b"\n\n"
+
+
+class EventStream(StreamingResponse):
+    """A streamed reply whose source is closed with it, so that a client who leaves stops the engine's work."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None], *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(source, media_type="text/event-stream", headers={**HEADERS, **(headers or {})})
+        self._source = source
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._source):
+            await super().stream_response(send)
+
+
+async def unless_disconnected(request: Request, work: Awaitable[Result]) -> Result | None:
+    """Do `work`; when the client leaves first, cancel it and return None."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for pending in (task, gone):
+            pending.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+

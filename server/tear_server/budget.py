@@ -1,0 +1,68 @@
+"""How many tokens each stage may take, the answer's reserved first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tear_chain.errors import ContextOverflow
+
+MIN_ANSWER = 16
+"""Below this many tokens for an answer a request is refused."""
+MIN_WITNESS = 48
+"""A scene shorter than this is cut more often than told; with less room the reflection is left out."""
+REFLECTED_ANSWER = 48
+"""When a caller's limit leaves less than this for the answer, the reflection is left out in its favour."""
+MARKERS = 4
+"""Control tokens that the chain adds to what the stages generate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator grants a reflection, in tokens."""
+
+    context: int
+    """The whole window: prompt, draft, witness and revision."""
+    answer: int = 512
+    """The answer, where the caller sets no limit."""
+    witness: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the stages of one reflection may generate."""
+
+    total: int
+    """All stages together."""
+    draft: int
+    witness: int
+    """0: there is no room to reflect; the draft is the answer."""
+
+    def revised(self, *, draft: int, witness: int) -> int:
+        """What is left for the revision after `draft` and `witness` tokens; never less than the draft's share."""
+        return self.total - draft - witness
+
+
+def plan_budget(prompt_tokens: int, *, requested: int | None, draft_tokens: int | None, limits: Limits) -> Budget:
+    """Share out `requested` tokens (the caller's limit on all that is generated) or, if None, the defaults.
+
+    `draft_tokens` is the length of a draft that the caller supplies; it takes room but is not generated.
+    Raises `ContextOverflow` when not even a short answer fits.
+    """
+    room = limits.context - prompt_tokens - MARKERS - (draft_tokens or 0)
+    if room < MIN_ANSWER:
+        raise ContextOverflow(
+            f"The conversation takes {prompt_tokens + (draft_tokens or 0)} of the {limits.context} tokens of context, "
+            f"which leaves fewer than {MIN_ANSWER} for an answer.",
+            param="messages",
+        )
+    drafts = 0 if draft_tokens is not None else 1
+    default = (1 + drafts) * limits.answer + limits.witness
+    total = min(room, default if requested is None else requested)
+    if drafts == 0:
+        witness = min(limits.witness, max(0, total - MIN_ANSWER))
+        return Budget(total=total, draft=0, witness=witness)
+    for witness in (limits.witness, MIN_WITNESS):
+        share = (total - witness) // 2
+        if share >= REFLECTED_ANSWER:
+            return Budget(total=total, draft=share, witness=witness)
+    return Budget(total=total, draft=total, witness=0)

@@ -1,0 +1,28 @@
+"""The `tear serve` command."""
+
+from __future__ import annotations
+
+import typer
+
+serve_app = typer.Typer(add_completion=False)
+
+
+@serve_app.command(
+    name="serve",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    help="Serve a prepared base with its adapter over HTTP.",
+)
+def serve_command(context: typer.Context) -> None:
+    """Every flag is a setting; `tear serve --help` lists them."""
+    # Imported here, so that `tear --help` stays quick.
+    from tear_chain.errors import TearError
+    from tear_server.serve import run
+    from tear_server.settings import read_settings
+
+    try:
+        run(read_settings(context.args))
+    except TearError as error:
+        typer.echo(f"tear serve: {error.sentence()}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

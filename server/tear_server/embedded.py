@@ -1,0 +1,157 @@
+"""vLLM in this process, its core in another: the one module that imports vllm."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from tear_chain.errors import EngineDead, EngineError
+from tear_server.engine import Chunk, Finish, Generation
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """An adapter to load: the name that generations give, and where its files are."""
+
+    name: str
+    folder: Path
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What vLLM is started with, under its own names where it has one."""
+
+    max_model_len: int
+    enforce_eager: bool | None = None
+    """None: eager on a CPU, where compiling takes longer than it saves; compiled on a GPU."""
+    gpu_memory_utilization: float = 0.9
+    cpu_kv_cache_gib: int = 1
+    max_num_seqs: int | None = None
+
+
+@asynccontextmanager
+async def embedded_engine(
+    base: Path, adapter: AdapterFiles | None, *, options: EngineOptions
+) -> AsyncIterator[EmbeddedEngine]:
+    """Start vLLM on a prepared base; leaving the context ends its processes.
+
+    Raises `EngineError` when vLLM cannot start; its own log has said why.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
+    # Imported here, so that settings above are seen and a refused adapter costs no seven seconds.
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.lora.request import LoRARequest
+    from vllm.platforms import current_platform
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    on_cpu = current_platform.is_cpu()
+    arguments = AsyncEngineArgs(
+        model=str(base),
+        tokenizer_mode="mistral",
+        dtype="bfloat16",
+        max_model_len=options.max_model_len,
+        max_num_seqs=options.max_num_seqs,
+        enforce_eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
+        gpu_memory_utilization=options.gpu_memory_utilization,
+        enable_prefix_caching=True,
+        enable_lora=adapter is not None,
+        max_lora_rank=cast(Any, adapter.rank if adapter else 16),
+        max_loras=1,
+        generation_config="vllm",
+        seed=0,
+    )
+    try:
+        vllm = AsyncLLM.from_engine_args(arguments)
+    except (RuntimeError, ValueError, OSError) as exc:
+        raise EngineError(f"vLLM cannot start on {base}: {exc}") from exc
+    try:
+        lora = None
+        if adapter is not None:
+            lora = LoRARequest(adapter.name, 1, str(adapter.folder.resolve()))
+            try:
+                await vllm.add_lora(lora)
+            except Exception as exc:  # the core reports whatever went wrong there as a plain Exception
+                raise EngineError(f"vLLM cannot load the adapter in {adapter.folder}: {exc}") from exc
+        yield EmbeddedEngine(vllm, lora)
+    finally:
+        vllm.shutdown()
+
+
+class EmbeddedEngine:
+    """The `Engine` over vLLM's `AsyncLLM`."""
+
+    def __init__(self, vllm: AsyncLLM, lora: LoRARequest | None) -> None:
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        self._vllm = vllm
+        self._lora = lora
+        self._params = SamplingParams
+        self._prompt = TokensPrompt
+        self._delta = RequestOutputKind.DELTA
+        self._dead_error = EngineDeadError
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        """Stream one generation; closing the iterator aborts it in the core."""
+        sampling = generation.sampling
+        params = self._params(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            frequency_penalty=sampling.frequency_penalty,
+            presence_penalty=sampling.presence_penalty,
+            max_tokens=generation.max_tokens,
+            min_tokens=generation.min_tokens,
+            stop_token_ids=sorted(generation.stop_ids),
+            logprob_token_ids=list(generation.watch) or None,
+            ignore_eos=True,  # the stop ids say all
+            detokenize=False,
+            output_kind=self._delta,
+        )
+        prompt = self._prompt(prompt_token_ids=list(generation.prompt))
+        lora = self._lora if generation.adapter is not None else None
+        stream = self._vllm.generate(prompt, params, generation.id, lora_request=lora)
+        try:
+            async with contextlib.aclosing(stream):
+                async for output in stream:
+                    completion = output.outputs[0]
+                    yield Chunk(
+                        tokens=tuple(completion.token_ids),
+                        watched=tuple(
+                            {token: entry[token].logprob for token in generation.watch}
+                            for entry in completion.logprobs or ()
+                        ),
+                        cached_tokens=output.num_cached_tokens or 0,
+                        finish=Finish(completion.finish_reason) if completion.finish_reason else None,
+                    )
+        except self._dead_error as exc:
+            raise EngineDead("The engine stopped while it generated.") from exc
+        except ValueError as exc:
+            raise EngineError(f"The engine refused the request: {exc}") from exc
+
+    async def health(self) -> None:
+        """Ask vLLM; raise `EngineDead` if its core is gone."""
+        try:
+            await self._vllm.check_health()
+        except self._dead_error as exc:
+            raise EngineDead("The engine is not running.") from exc

@@ -1,0 +1,66 @@
+"""What the reflection needs of an engine: token ids in, token ids out, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Finish(StrEnum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn, in all stages alike."""
+
+    temperature: float = 0.7
+    """0 is greedy."""
+    top_p: float = 1.0
+    seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One request to the engine."""
+
+    id: str
+    prompt: tuple[int, ...]
+    max_tokens: int
+    stop_ids: frozenset[int]
+    """Any of these ends the generation and is its last token."""
+    sampling: Sampling
+    adapter: str | None = None
+    """Name of a loaded adapter; None is the bare base."""
+    watch: tuple[int, ...] = ()
+    """Ids whose log-probabilities are wanted at every position."""
+    min_tokens: int = 0
+    """How many tokens come before a stop id may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Newly generated tokens; the last chunk has `finish`."""
+
+    tokens: tuple[int, ...]
+    watched: tuple[Mapping[int, float], ...]
+    """One map of id to natural log-probability per token, from the raw logits; empty if nothing is watched."""
+    cached_tokens: int
+    """How many prompt tokens the prefix cache answered."""
+    finish: Finish | None
+
+
+class Engine(Protocol):
+    """A model that generates. Closing the iterator aborts the work; failures are `EngineError`."""
+
+    def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]: ...
+
+    async def health(self) -> None:
+        """Return if the engine can generate; raise `EngineDead` if it cannot."""

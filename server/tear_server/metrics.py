@@ -1,0 +1,137 @@
+"""What Prometheus sees of the witness: `tear_*`, labels from closed sets, never user text."""
+
+from __future__ import annotations
+
+import difflib
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tear_chain.words import WEIGHTS, Decision, Outcome, Problem, Reflection, Stage
+
+WAITING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60, 120)
+"""Buckets for a person who waits: fine below ten seconds, coarse above a minute."""
+PROBABILITY = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+WEIGHT = tuple(float(weight) for weight in WEIGHTS[:-1])
+"""One bucket per weight, the heaviest in `+Inf`."""
+EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 6))
+
+
+class Metrics:
+    """The server's own registry; vLLM keeps its series in prometheus-client's default one."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.in_flight = Gauge("tear_in_flight", "Reflections being worked on.", ["model"], registry=registry)
+        self.rejected = Counter(
+            "tear_rejected_total", "Requests refused before anything was generated.", ["code"], registry=registry
+        )
+        self._reflections = Counter(
+            "tear_reflections_total", "Reflections ended, by outcome.", ["model", "outcome"], registry=registry
+        )
+        self._problems = Counter(
+            "tear_problems_total", "What was wrong with chains answered all the same.", ["model", "problem"],
+            registry=registry,
+        )
+        self._stage_seconds = Histogram(
+            "tear_stage_seconds", "Seconds from asking the engine for a stage to its last token.",
+            ["model", "stage"], buckets=WAITING_SECONDS, registry=registry,
+        )
+        self._stage_tokens = Counter(
+            "tear_stage_tokens_total", "Tokens generated per stage.", ["model", "stage"], registry=registry
+        )
+        self._prompt_tokens = Counter(
+            "tear_stage_prompt_tokens_total", "Prompt tokens per stage; `cached` came from the prefix cache.",
+            ["model", "stage", "cached"], registry=registry,
+        )
+        self._first_token = Histogram(
+            "tear_first_token_seconds", "Seconds to the first generated token, the draft's.",
+            ["model"], buckets=WAITING_SECONDS, registry=registry,
+        )
+        self._first_answer_token = Histogram(
+            "tear_first_answer_token_seconds", "Seconds to the first token of the answer.",
+            ["model"], buckets=WAITING_SECONDS, registry=registry,
+        )
+        self._seconds = Histogram(
+            "tear_reflection_seconds", "Seconds from the first stage to the end of the answer.",
+            ["model"], buckets=WAITING_SECONDS, registry=registry,
+        )
+        self._draft_weight = Histogram(
+            "tear_draft_weight", "Foreseen weight of drafts, -3 (closes a person) to +3 (opens them).",
+            ["model", "decision"], buckets=WEIGHT, registry=registry,
+        )
+        self._expected_weight = Histogram(
+            "tear_expected_weight", "Mean foreseen weight of drafts under the model's own distribution.",
+            ["model", "decision"], buckets=EXPECTED_WEIGHT, registry=registry,
+        )
+        self._revise_probability = Histogram(
+            "tear_revise_probability", "The model's own probability that a draft should be revised.",
+            ["model"], buckets=PROBABILITY, registry=registry,
+        )
+        self._revision_distance = Histogram(
+            "tear_revision_distance", "How far a revision is from its draft: 0 the same words, 1 none in common.",
+            ["model"], buckets=tuple(tenth / 10 for tenth in range(1, 10)), registry=registry,
+        )
+        self._adapter = Gauge(
+            "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry
+        )
+
+    def announce(self, *, models: tuple[str, ...], adapter: str, base: str) -> None:
+        """Say what is served, and begin every series at zero, so that rates are right from the first event on."""
+        for model in models:
+            self._adapter.labels(model, adapter, base).set(1)
+            self.in_flight.labels(model).set(0)
+            for outcome in Outcome:
+                self._reflections.labels(model, outcome.value)
+            for problem in Problem:
+                self._problems.labels(model, problem.value)
+
+    def broke_off(self, model: str, outcome: Outcome) -> None:
+        """Count a reflection that was cancelled or failed."""
+        self._reflections.labels(model, outcome.value).inc()
+
+    def completed(self, reflection: Reflection) -> None:
+        """Count a reflection that was answered."""
+        model = reflection.model
+        self._reflections.labels(model, reflection.outcome.value).inc()
+        for problem in reflection.problems:
+            self._problems.labels(model, problem.value).inc()
+        for report in reflection.stages:
+            if report.finish == "supplied":
+                continue
+            stage = report.stage.value
+            self._stage_seconds.labels(model, stage).observe(report.seconds)
+            self._stage_tokens.labels(model, stage).inc(report.tokens)
+            self._prompt_tokens.labels(model, stage, "true").inc(report.cached_tokens)
+            self._prompt_tokens.labels(model, stage, "false").inc(report.prompt_tokens - report.cached_tokens)
+        self._observe_waiting(reflection)
+        self._observe_witness(reflection)
+
+    def _observe_waiting(self, reflection: Reflection) -> None:
+        first, *_, last = (reflection.stages[0], reflection.stages[-1])
+        total = sum(report.seconds for report in reflection.stages)
+        self._seconds.labels(reflection.model).observe(total)
+        if first.first_token_seconds is not None:
+            self._first_token.labels(reflection.model).observe(first.first_token_seconds)
+        answered = total
+        if last.stage is not Stage.WITNESS and last.first_token_seconds is not None:
+            answered = total - last.seconds + last.first_token_seconds
+        self._first_answer_token.labels(reflection.model).observe(answered)
+
+    def _observe_witness(self, reflection: Reflection) -> None:
+        model, decision, scene = reflection.model, reflection.decision, reflection.witness
+        if decision is None or scene is None:
+            return
+        if scene.weight is not None:
+            self._draft_weight.labels(model, decision.value).observe(scene.weight)
+        if reflection.expected_weight is not None:
+            self._expected_weight.labels(model, decision.value).observe(reflection.expected_weight)
+        if reflection.revise_probability is not None:
+            self._revise_probability.labels(model).observe(reflection.revise_probability)
+        if decision is Decision.REVISE:
+            distance = revision_distance(reflection.draft, reflection.answer)
+            self._revision_distance.labels(model).observe(distance)
+
+
+def revision_distance(draft: str, answer: str) -> float:
+    """1 − the share of words in common, in order (Ratcliff/Obershelp, as difflib has it); 0 … 1."""
+    return 1 - difflib.SequenceMatcher(None, draft.split(), answer.split(), autojunk=False).ratio()

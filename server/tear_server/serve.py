@@ -1,0 +1,96 @@
+"""Start the whole service, and end it whole: artefacts checked, engine started, canary heard, then HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from tear_chain.prepared import load_prepared
+from tear_chain.tokenizer import ChainTokenizer
+from tear_server.adapters import open_adapter, sing_canary
+from tear_server.api.app import build_app
+from tear_server.budget import Limits
+from tear_server.embedded import AdapterFiles, EngineOptions, embedded_engine
+from tear_server.engine import Sampling
+from tear_server.metrics import Metrics
+from tear_server.reflection import Reflector
+from tear_server.service import Service
+from tear_server.settings import ServerSettings
+
+DEFAULT_CONTEXT = 8192
+"""Longer conversations are possible up to the base's own limit, and take their share of the KV cache."""
+GRACE_S = 30
+"""How long running replies may go on once the server was asked to stop."""
+
+
+async def serve(settings: ServerSettings) -> None:
+    """Run until SIGINT or SIGTERM; raise a `TearError` if the service cannot start."""
+    # Cheap checks first: a missing or unfitting file is said in a second, not after the engine has started.
+    base = load_prepared(settings.base)
+    adapter = open_adapter(settings.adapter, base)
+    tokenizer = ChainTokenizer.load(settings.base)
+    context = min(base.context, settings.context or DEFAULT_CONTEXT)
+    options = EngineOptions(
+        max_model_len=context,
+        enforce_eager=settings.enforce_eager,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        cpu_kv_cache_gib=settings.cpu_kv_cache_gib,
+        max_num_seqs=settings.max_num_seqs,
+    )
+    files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
+    async with embedded_engine(settings.base, files, options=options) as engine:
+        await sing_canary(engine, tokenizer, adapter)
+        limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
+        service = Service(
+            model=settings.name or base.name,
+            base=base,
+            adapter=adapter.name,
+            manifest=adapter.manifest,
+            engine=engine,
+            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits),
+            metrics=Metrics(),
+            context=context,
+            sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
+            revise_threshold=settings.revise_threshold,
+            started=int(time.time()),
+        )
+        service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
+        await _listen(service, settings)
+
+
+async def _listen(service: Service, settings: ServerSettings) -> None:
+    config = uvicorn.Config(
+        build_app(service),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    logging.getLogger("tear").info("serving %s on http://%s:%d", service.model, settings.host, settings.port)
+    with _signals_stay_here():
+        await uvicorn.Server(config).serve()
+
+
+@contextlib.contextmanager
+def _signals_stay_here() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more; the engine behind it must be ended first."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(settings: ServerSettings) -> None:
+    """`serve` on an event loop of its own."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    asyncio.run(serve(settings))

@@ -1,0 +1,86 @@
+"""One model being served: its names, its reflector, and what is counted of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from tear_chain.errors import TearError, UnknownModel
+from tear_chain.events import Completed, Event
+from tear_chain.manifest import Manifest
+from tear_chain.prepared import PreparedBase
+from tear_chain.words import Outcome, Reflection
+from tear_server.engine import Engine, Sampling
+from tear_server.metrics import Metrics
+from tear_server.reflection import Plan, Reflector
+
+DIRECT_SUFFIX = "-direct"
+_log = logging.getLogger("tear.reflection")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything the HTTP side stands on."""
+
+    model: str
+    base: PreparedBase
+    adapter: str
+    manifest: Manifest
+    engine: Engine
+    reflector: Reflector
+    metrics: Metrics
+    context: int
+    sampling: Sampling
+    """Where the caller sets nothing."""
+    revise_threshold: float | None
+    started: int
+    """Unix time in seconds."""
+
+    @property
+    def models(self) -> tuple[str, str]:
+        """The reflective model and its direct twin."""
+        return self.model, self.model + DIRECT_SUFFIX
+
+    def is_direct(self, model: str) -> bool:
+        """Whether that name answers without reflecting; raise `UnknownModel` for a name not served."""
+        if model not in self.models:
+            raise UnknownModel(model)
+        return model.endswith(DIRECT_SUFFIX)
+
+    async def run(self, plan: Plan) -> AsyncGenerator[Event, None]:
+        """Reflect, counting what happens. Closing the iterator cancels the reflection."""
+        model, began, outcome = plan.request.model, time.monotonic(), Outcome.CANCELLED
+        gauge = self.metrics.in_flight.labels(model)
+        gauge.inc()
+        try:
+            async with aclosing(self.reflector.reflect(plan)) as events:
+                async for event in events:
+                    if isinstance(event, Completed):
+                        outcome = event.reflection.outcome
+                        self.metrics.completed(event.reflection)
+                    yield event
+        except (GeneratorExit, asyncio.CancelledError):
+            if outcome is Outcome.CANCELLED:
+                self.metrics.broke_off(model, outcome)
+            raise
+        except TearError:
+            outcome = Outcome.FAILED
+            self.metrics.broke_off(model, outcome)
+            raise
+        finally:
+            gauge.dec()
+            _log.info("%s model=%s outcome=%s seconds=%.3f", plan.request.id, model, outcome, time.monotonic() - began)
+
+    async def answer(self, plan: Plan) -> Reflection:
+        """Run the chain to its end: the fold of `run`."""
+        reflection: Reflection | None = None
+        async with aclosing(self.run(plan)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    reflection = event.reflection
+        assert reflection is not None, "a chain that does not raise ends with Completed"
+        return reflection

@@ -1,0 +1,112 @@
+"""Settings of the server: flags, then `TEAR_*` variables, then a YAML file; the one module that reads them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from tear_chain.errors import InvalidRequest
+
+
+class ServerSettings(BaseSettings):
+    """Serve a prepared base with its adapter: draft, witness, keep or revise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TEAR_",
+        extra="forbid",
+        frozen=True,
+        cli_prog_name="tear serve",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        use_attribute_docstrings=True,
+    )
+
+    base: Path
+    """Folder of a prepared base."""
+    adapter: Path
+    """Folder of an adapter trained on that base."""
+    name: str | None = None
+    """Model name to serve; the base's own if not given. NAME-direct answers without reflecting."""
+    config: Path | None = None
+    """YAML file with any of these settings."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on."""
+    context: int | None = Field(default=None, ge=128)
+    """Context window in tokens; at most, and by default, what the base was prepared for (up to 8192)."""
+    max_answer_tokens: int = Field(default=512, ge=16)
+    """Tokens of an answer where the caller sets no limit."""
+    max_witness_tokens: int = Field(default=256, ge=48)
+    """Tokens of a consequence scene."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    """Sampling temperature where the caller sets none."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus sampling where the caller sets none."""
+    revise_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Revise from this probability on; not given, the model's own decision stands."""
+    enforce_eager: bool | None = None
+    """vLLM: no compilation. Not given: eager on a CPU, compiled on a GPU."""
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """vLLM: share of the GPU's memory to use."""
+    cpu_kv_cache_gib: int = Field(default=1, ge=1)
+    """vLLM on a CPU: GiB for the KV cache."""
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    """vLLM: sequences in one batch."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much the server says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def read_settings(arguments: list[str]) -> ServerSettings:
+    """Parse flags, environment and file together; raise `InvalidRequest` with every error at once."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", default=os.environ.get("TEAR_CONFIG"))
+    file: str | None = finder.parse_known_args(arguments)[0].config
+    if file is not None and not Path(file).is_file():
+        raise InvalidRequest(f"--config (or TEAR_CONFIG) names {file}, which is not a file.")
+
+    class Settings(ServerSettings):
+        __doc__ = ServerSettings.__doc__
+        model_config = SettingsConfigDict(yaml_file=file)
+
+    try:
+        return CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as exc:
+        raise InvalidRequest("Settings cannot be used: " + "; ".join(map(_explain, exc.errors()))) from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise InvalidRequest(f"{file} is not YAML: {exc}") from exc
+
+
+def _explain(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    flag, variable = f"--{name.replace('_', '-')}", f"TEAR_{name.upper()}"
+    if error["type"] == "missing":
+        return f"{flag} (or {variable}) is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting"
+    return f"{flag} is {error['input']!r}: {error['msg'].lower()}"
