@@ -1,17 +1,18 @@
 """The error family.
 
-    TearError
-    ├── RequestError            the caller's input; nothing was generated
-    │   ├── InvalidRequest      a field is missing, malformed or unsupported
-    │   ├── ContextOverflow     the conversation does not fit the context window
-    │   └── UnknownModel        no such model here
-    ├── ArtifactError           a file or folder on disk that cannot be used
-    │   ├── BaseError           not a prepared base, or a damaged one
-    │   ├── AdapterError        not an adapter, or a damaged one
-    │   │   └── AdapterMismatch made for another base, format or token set
-    │   └── DataError           rows or a configuration that cannot be used
-    └── EngineError             the engine failed while it worked
-        └── EngineDead          the engine is gone; nothing can be generated
+TearError
+├── RequestError            the caller's input; nothing was generated
+│   ├── InvalidRequest      a field is missing, malformed or unsupported
+│   ├── ContextOverflow     the conversation does not fit the context window
+│   └── UnknownModel        no such model here
+├── ArtifactError           a file or folder on disk that cannot be used
+│   ├── BaseError           not a prepared base, or a damaged one
+│   ├── AdapterError        not an adapter, or a damaged one
+│   │   └── AdapterMismatch made for another base, format or token set
+│   └── DataError           rows or a configuration that cannot be used
+├── TrainingError           a training run that had to stop
+└── EngineError             the engine failed while it worked
+    └── EngineDead          the engine is gone; nothing can be generated
 """
 
 from __future__ import annotations
@@ -93,6 +94,12 @@ class DataError(ArtifactError):
     """Training rows or a training configuration cannot be used; the message says where and why."""
 
     code = "data_error"
+
+
+class TrainingError(TearError):
+    """A training run had to stop; the message says at which step and on which rows."""
+
+    code = "training_error"
 
 
 class EngineError(TearError):

@@ -74,9 +74,7 @@ def witness_prompt(tokens: ChainTokens, prompt: Sequence[int], draft: Sequence[i
     return (*draft_prompt(tokens, prompt), *draft, tokens.witness)
 
 
-def revised_prompt(
-    tokens: ChainTokens, prompt: Sequence[int], draft: Sequence[int], witness: Sequence[int]
-) -> Ids:
+def revised_prompt(tokens: ChainTokens, prompt: Sequence[int], draft: Sequence[int], witness: Sequence[int]) -> Ids:
     """What the revision is asked with; `witness` is the witness stage's output without its decision."""
     return (*witness_prompt(tokens, prompt, draft), *witness, tokens.decisions[Decision.REVISE])
 

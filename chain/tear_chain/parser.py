@@ -20,7 +20,8 @@ _MISSING = {
 class Decoder(Protocol):
     """Token ids to text, incrementally."""
 
-    def feed(self, token: int) -> str: ...
+    def feed(self, token: int) -> str:
+        """The text that `token` completes."""
 
 
 @dataclass(frozen=True, slots=True)

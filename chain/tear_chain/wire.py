@@ -1,7 +1,7 @@
 """Events as JSON: the typed stream of `POST /v1/reflections`, one table for the server and its clients.
 
-    event: text.delta
-    data: {"stage": "draft", "field": null, "text": "A month"}
+event: text.delta
+data: {"stage": "draft", "field": null, "text": "A month"}
 """
 
 from __future__ import annotations

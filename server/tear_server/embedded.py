@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
+STOP_S = 20
+"""How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
     "VLLM_NO_USAGE_STATS": "1",
@@ -92,7 +94,7 @@ async def embedded_engine(
                 raise EngineError(f"vLLM cannot load the adapter in {adapter.folder}: {exc}") from exc
         yield EmbeddedEngine(vllm, lora)
     finally:
-        vllm.shutdown()
+        vllm.shutdown(timeout=STOP_S)
 
 
 class EmbeddedEngine:

@@ -60,7 +60,8 @@ class Chunk:
 class Engine(Protocol):
     """A model that generates. Closing the iterator aborts the work; failures are `EngineError`."""
 
-    def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]: ...
+    def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
+        """Stream the tokens of one generation."""
 
     async def health(self) -> None:
         """Return if the engine can generate; raise `EngineDead` if it cannot."""

@@ -29,47 +29,75 @@ class Metrics:
             "tear_reflections_total", "Reflections ended, by outcome.", ["model", "outcome"], registry=registry
         )
         self._problems = Counter(
-            "tear_problems_total", "What was wrong with chains answered all the same.", ["model", "problem"],
+            "tear_problems_total",
+            "What was wrong with chains answered all the same.",
+            ["model", "problem"],
             registry=registry,
         )
         self._stage_seconds = Histogram(
-            "tear_stage_seconds", "Seconds from asking the engine for a stage to its last token.",
-            ["model", "stage"], buckets=WAITING_SECONDS, registry=registry,
+            "tear_stage_seconds",
+            "Seconds from asking the engine for a stage to its last token.",
+            ["model", "stage"],
+            buckets=WAITING_SECONDS,
+            registry=registry,
         )
         self._stage_tokens = Counter(
             "tear_stage_tokens_total", "Tokens generated per stage.", ["model", "stage"], registry=registry
         )
         self._prompt_tokens = Counter(
-            "tear_stage_prompt_tokens_total", "Prompt tokens per stage; `cached` came from the prefix cache.",
-            ["model", "stage", "cached"], registry=registry,
+            "tear_stage_prompt_tokens_total",
+            "Prompt tokens per stage; `cached` came from the prefix cache.",
+            ["model", "stage", "cached"],
+            registry=registry,
         )
         self._first_token = Histogram(
-            "tear_first_token_seconds", "Seconds to the first generated token, the draft's.",
-            ["model"], buckets=WAITING_SECONDS, registry=registry,
+            "tear_first_token_seconds",
+            "Seconds to the first generated token, the draft's.",
+            ["model"],
+            buckets=WAITING_SECONDS,
+            registry=registry,
         )
         self._first_answer_token = Histogram(
-            "tear_first_answer_token_seconds", "Seconds to the first token of the answer.",
-            ["model"], buckets=WAITING_SECONDS, registry=registry,
+            "tear_first_answer_token_seconds",
+            "Seconds to the first token of the answer.",
+            ["model"],
+            buckets=WAITING_SECONDS,
+            registry=registry,
         )
         self._seconds = Histogram(
-            "tear_reflection_seconds", "Seconds from the first stage to the end of the answer.",
-            ["model"], buckets=WAITING_SECONDS, registry=registry,
+            "tear_reflection_seconds",
+            "Seconds from the first stage to the end of the answer.",
+            ["model"],
+            buckets=WAITING_SECONDS,
+            registry=registry,
         )
         self._draft_weight = Histogram(
-            "tear_draft_weight", "Foreseen weight of drafts, -3 (closes a person) to +3 (opens them).",
-            ["model", "decision"], buckets=WEIGHT, registry=registry,
+            "tear_draft_weight",
+            "Foreseen weight of drafts, -3 (closes a person) to +3 (opens them).",
+            ["model", "decision"],
+            buckets=WEIGHT,
+            registry=registry,
         )
         self._expected_weight = Histogram(
-            "tear_expected_weight", "Mean foreseen weight of drafts under the model's own distribution.",
-            ["model", "decision"], buckets=EXPECTED_WEIGHT, registry=registry,
+            "tear_expected_weight",
+            "Mean foreseen weight of drafts under the model's own distribution.",
+            ["model", "decision"],
+            buckets=EXPECTED_WEIGHT,
+            registry=registry,
         )
         self._revise_probability = Histogram(
-            "tear_revise_probability", "The model's own probability that a draft should be revised.",
-            ["model"], buckets=PROBABILITY, registry=registry,
+            "tear_revise_probability",
+            "The model's own probability that a draft should be revised.",
+            ["model"],
+            buckets=PROBABILITY,
+            registry=registry,
         )
         self._revision_distance = Histogram(
-            "tear_revision_distance", "How far a revision is from its draft: 0 the same words, 1 none in common.",
-            ["model"], buckets=tuple(tenth / 10 for tenth in range(1, 10)), registry=registry,
+            "tear_revision_distance",
+            "How far a revision is from its draft: 0 the same words, 1 none in common.",
+            ["model"],
+            buckets=tuple(tenth / 10 for tenth in range(1, 10)),
+            registry=registry,
         )
         self._adapter = Gauge(
             "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry

@@ -203,9 +203,7 @@ class _Clock:
 class _TextStage:
     """A stage that writes plain text: the draft or the revision. Its results stand once `run` has ended."""
 
-    def __init__(
-        self, stage: Stage, tokenizer: ChainTokenizer, *, expected_end: int, stops: Sequence[str]
-    ) -> None:
+    def __init__(self, stage: Stage, tokenizer: ChainTokenizer, *, expected_end: int, stops: Sequence[str]) -> None:
         self._stage = stage
         self._tokenizer = tokenizer
         self._expected_end = expected_end

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
+import socket
 import time
 from collections.abc import Iterator
 
+import prometheus_client
 import uvicorn
 
+from tear_chain.errors import InvalidRequest
 from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import open_adapter, sing_canary
@@ -31,7 +35,8 @@ GRACE_S = 30
 
 async def serve(settings: ServerSettings) -> None:
     """Run until SIGINT or SIGTERM; raise a `TearError` if the service cannot start."""
-    # Cheap checks first: a missing or unfitting file is said in a second, not after the engine has started.
+    # Cheap checks first: a missing file or a taken port is said in a second, not after the engine has started.
+    listener = _bind(settings.host, settings.port)
     base = load_prepared(settings.base)
     adapter = open_adapter(settings.adapter, base)
     tokenizer = ChainTokenizer.load(settings.base)
@@ -61,21 +66,31 @@ async def serve(settings: ServerSettings) -> None:
             started=int(time.time()),
         )
         service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
-        await _listen(service, settings)
+        await _listen(service, settings, listener)
 
 
-async def _listen(service: Service, settings: ServerSettings) -> None:
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        raise InvalidRequest(
+            f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --port, or end what listens there.",
+            param="port",
+        ) from exc
+    return listener
+
+
+async def _listen(service: Service, settings: ServerSettings, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        build_app(service),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
+        build_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
     )
-    logging.getLogger("tear").info("serving %s on http://%s:%d", service.model, settings.host, settings.port)
+    host, port, *_ = listener.getsockname()
+    logging.getLogger("tear").info("%s is ready on http://%s:%d", service.model, host, port)
     with _signals_stay_here():
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -93,4 +108,8 @@ def run(settings: ServerSettings) -> None:
     """`serve` on an event loop of its own."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    asyncio.run(serve(settings))
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    try:
+        asyncio.run(serve(settings))
+    finally:
+        gc.collect()  # vLLM's finalizer must run before the interpreter takes its modules away

@@ -79,6 +79,7 @@ class ServerSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags come first of themselves; then the environment, then the file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
 

@@ -99,8 +99,14 @@ class _Reply:
                         # Once only, and in the delta: SDKs add up what repeats and drop what stands beside it.
                         yield self._chunk(self._shown(reflection), finish=_finish_reason(reflection))
                         if self._body.stream_options and self._body.stream_options.include_usage:
-                            yield data({**self._head, "object": "chat.completion.chunk", "choices": [],
-                                        "usage": usage(reflection)})
+                            yield data(
+                                {
+                                    **self._head,
+                                    "object": "chat.completion.chunk",
+                                    "choices": [],
+                                    "usage": usage(reflection),
+                                }
+                            )
         except TearError as error:
             yield data(error_body(error))
         yield DONE

@@ -44,7 +44,9 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         metrics.rejected.labels("invalid_request").inc()
         found = [_explain(item) for item in error.errors()[:MAX_REPORTED]]
         message = "; ".join(text for _, text in found) + "."
-        return JSONResponse(_body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request"), 400)
+        return JSONResponse(
+            _body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request"), 400
+        )
 
     async def on_http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -35,6 +35,7 @@ class EventStream(StreamingResponse):
         self._source = source
 
     async def stream_response(self, send: Send) -> None:
+        """Send the source, then close it, come what may."""
         async with aclosing(self._source):
             await super().stream_response(send)
 
@@ -55,4 +56,3 @@ async def unless_disconnected(request: Request, work: Awaitable[Result]) -> Resu
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
