@@ -24,3 +24,13 @@ def nano_adapter() -> Path:
 @pytest.fixture(scope="session")
 def tokenizer(nano_base: Path) -> ChainTokenizer:
     return ChainTokenizer.load(nano_base)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--refuse-skips", action="store_true", help="fail when any test was skipped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--refuse-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

