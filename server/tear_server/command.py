@@ -15,14 +15,7 @@ serve_app = typer.Typer(add_completion=False)
 def serve_command(context: typer.Context) -> None:
     """Every flag is a setting; `tear serve --help` lists them."""
     # Imported here, so that `tear --help` stays quick.
-    from tear_chain.errors import TearError
     from tear_server.serve import run
     from tear_server.settings import read_settings
 
-    try:
-        run(read_settings(context.args))
-    except TearError as error:
-        typer.echo(f"tear serve: {error.sentence()}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    run(read_settings(context.args))
