@@ -31,7 +31,9 @@ def main(readme: Path) -> None:
             if "make test" in code and server is not None:
                 stop(server)
                 server = None
-            command = [".venv/bin/python", "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
+            command = (
+                [".venv/bin/python", "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
+            )
             subprocess.run(command, check=True)
     finally:
         if server is not None:

@@ -41,7 +41,9 @@ async def measure(base: Path, adapter_folder: Path) -> list[Result]:
     tokenizer = ChainTokenizer.load(base)
     files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
     results: list[Result] = []
-    async with embedded_engine(base, files, options=EngineOptions(max_model_len=card.context)) as engine:
+    async with embedded_engine(
+        base, files, name=card.name, options=EngineOptions(max_model_len=card.context)
+    ) as engine:
         bench = Bench(engine, tokenizer, adapter.name, context=card.context)
         for concurrent, rounds in ROUNDS.items():
             questions = bench.questions(concurrent * (rounds + 1))
@@ -58,7 +60,9 @@ async def measure(base: Path, adapter_folder: Path) -> list[Result]:
                 tokens += sum(lengths)
             bar = "<= 1.05" if concurrent == 16 else None
             results += [
-                Result(f"chain time / single request time, {concurrent} concurrent", statistics.median(ratios), "×", bar),
+                Result(
+                    f"chain time / single request time, {concurrent} concurrent", statistics.median(ratios), "×", bar
+                ),
                 Result(f"chain throughput, {concurrent} concurrent", statistics.median(speeds), "tokens/s"),
                 Result(f"tokens per reflection, {concurrent} concurrent", tokens / (rounds * concurrent), "tokens"),
             ]

@@ -16,7 +16,8 @@ from tear_chain.errors import ArtifactError
 class Card(BaseModel):
     """A JSON file that describes an artefact; unknown keys are refused by name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # JSON has no NaN: a figure that is none is refused when the card is made, not when it is read.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 CardT = TypeVar("CardT", bound=Card)

@@ -50,7 +50,7 @@ class ContextOverflow(RequestError):
     """Conversation, reserved answer and reflection together exceed the context window."""
 
     code = "context_length_exceeded"
-    hint = "Shorten the messages or lower max_completion_tokens."
+    hint = "Shorten the messages or begin a new conversation."
 
 
 class UnknownModel(RequestError):

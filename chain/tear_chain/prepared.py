@@ -10,6 +10,8 @@ from tear_chain.errors import BaseError
 from tear_chain.format import FORMAT_VERSION
 
 CARD_FILE = "tear_base.json"
+REQUIRED_FILES = ("config.json", "tekken.json")
+"""Beside the weights, whose files have other names when they are sharded."""
 WHOLE_CHECK_BYTES = 256 * 1024 * 1024
 """Up to this many bytes a base is read and compared digest by digest at load; above, by sizes alone."""
 
@@ -54,6 +56,9 @@ def load_prepared(folder: Path, *, whole: bool | None = None) -> PreparedBase:
         raise BaseError(f"{folder} has chain format {card.format_version}; this version reads {FORMAT_VERSION}.")
     if card.fingerprint != fingerprint(card.files):
         raise BaseError(f"{folder / CARD_FILE} is damaged: its fingerprint does not fit its files.")
+    for name in REQUIRED_FILES:
+        if name not in card.files:
+            raise BaseError(f"{folder / CARD_FILE} does not list {name}.")
     small = sum(entry.bytes for entry in card.files.values()) <= WHOLE_CHECK_BYTES
     check_files(folder, card.files, BaseError, whole=small if whole is None else whole)
     return card

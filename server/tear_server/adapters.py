@@ -63,7 +63,8 @@ async def sing_canary(engine: Engine, tokenizer: ChainTokenizer, adapter: Adapte
         async for chunk in engine.generate(generation):
             logprobs.append(chunk.watched[0])
     bare, adapted = logprobs
-    if max(abs(bare[token] - adapted[token]) for token in watch) < CANARY_NATS:
+    # Asked this way round, since no comparison with NaN holds: damaged weights are refused, too.
+    if not any(abs(bare[token] - adapted[token]) >= CANARY_NATS for token in watch):
         raise AdapterError(
             f"The adapter in {adapter.folder} changes nothing: its weights match no layer of the base, or are zero."
         )

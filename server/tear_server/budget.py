@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tear_chain.errors import ContextOverflow
+from tear_chain.errors import ContextOverflow, InvalidRequest
 
 MIN_ANSWER = 16
 """Below this many tokens for an answer a request is refused."""
@@ -35,7 +35,7 @@ class Budget:
     """All stages together."""
     draft: int
     witness: int
-    """0: there is no room to reflect; the draft is the answer."""
+    """0: there is no room to reflect; the draft is the answer. Never so for a draft that the caller supplies."""
 
     def revised(self, *, draft: int, witness: int) -> int:
         """What is left for the revision after `draft` and `witness` tokens; never less than the draft's share."""
@@ -46,21 +46,26 @@ def plan_budget(prompt_tokens: int, *, requested: int | None, draft_tokens: int 
     """Share out `requested` tokens (the caller's limit on all that is generated) or, if None, the defaults.
 
     `draft_tokens` is the length of a draft that the caller supplies; it takes room but is not generated.
-    Raises `ContextOverflow` when not even a short answer fits.
+    Raises `ContextOverflow` when not even a short answer fits, or the witness that a supplied draft is there for.
     """
     room = limits.context - prompt_tokens - MARKERS - (draft_tokens or 0)
-    if room < MIN_ANSWER:
+    least = MIN_ANSWER if draft_tokens is None else MIN_WITNESS + MIN_ANSWER
+    if room < least:
         raise ContextOverflow(
             f"The conversation takes {prompt_tokens + (draft_tokens or 0)} of the {limits.context} tokens of context, "
-            f"which leaves fewer than {MIN_ANSWER} for an answer.",
+            f"which leaves fewer than {least} for an answer.",
             param="messages",
         )
     drafts = 0 if draft_tokens is not None else 1
     default = (1 + drafts) * limits.answer + limits.witness
     total = min(room, default if requested is None else requested)
-    if drafts == 0:
-        witness = min(limits.witness, max(0, total - MIN_ANSWER))
-        return Budget(total=total, draft=0, witness=witness)
+    if draft_tokens is not None:
+        if total < least:
+            raise InvalidRequest(
+                f"max_completion_tokens is {requested}, expected at least {least}: a draft can only be reflected on.",
+                param="max_completion_tokens",
+            )
+        return Budget(total=total, draft=0, witness=min(limits.witness, total - MIN_ANSWER))
     for witness in (limits.witness, MIN_WITNESS):
         share = (total - witness) // 2
         if share >= REFLECTED_ANSWER:

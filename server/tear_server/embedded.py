@@ -22,7 +22,7 @@ STOP_S = 20
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings are about its own insides; set the variable to see them
 }
 
 
@@ -49,16 +49,16 @@ class EngineOptions:
 
 @asynccontextmanager
 async def embedded_engine(
-    base: Path, adapter: AdapterFiles | None, *, options: EngineOptions
+    base: Path, adapter: AdapterFiles | None, *, name: str, options: EngineOptions
 ) -> AsyncIterator[EmbeddedEngine]:
-    """Start vLLM on a prepared base; leaving the context ends its processes.
+    """Start vLLM on a prepared base, called `name` in its metrics; leaving the context ends its processes.
 
     Raises `EngineError` when vLLM cannot start; its own log has said why.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
-    # Imported here, so that settings above are seen and a refused adapter costs no seven seconds.
+    # Imported here, so that the settings above are seen and a refused adapter costs no seven seconds.
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.lora.request import LoRARequest
     from vllm.platforms import current_platform
@@ -67,6 +67,7 @@ async def embedded_engine(
     on_cpu = current_platform.is_cpu()
     arguments = AsyncEngineArgs(
         model=str(base),
+        served_model_name=[name],
         tokenizer_mode="mistral",
         dtype="bfloat16",
         max_model_len=options.max_model_len,
@@ -95,6 +96,9 @@ async def embedded_engine(
         yield EmbeddedEngine(vllm, lora)
     finally:
         vllm.shutdown(timeout=STOP_S)
+        # Exceptions that libraries keep of optional imports hold this frame to the very end, and so would the frame
+        # hold the engine, whose finalizer needs modules that are gone by then.
+        del vllm
 
 
 class EmbeddedEngine:

@@ -23,6 +23,8 @@ from tear_server.budget import Budget, Limits, plan_budget
 from tear_server.engine import Chunk, Engine, Finish, Generation, Sampling
 from tear_server.stops import StopMatcher
 
+_MISSING = frozenset({Problem.MISSING_WHO, Problem.MISSING_IMPACT, Problem.MISSING_RIPPLES, Problem.MISSING_WEIGHT})
+
 
 @dataclass(frozen=True, slots=True)
 class ReflectionRequest:
@@ -76,8 +78,8 @@ class Reflector:
             )
         prompt = self._tokenizer.encode_conversation(request.conversation)
         draft = None if request.draft is None else self._tokenizer.encode(request.draft)
-        if draft == ():
-            raise InvalidRequest("draft is empty. Leave it out or write something.", param="draft")
+        if request.draft is not None and not request.draft.strip():
+            raise InvalidRequest("draft has no text. Leave it out or write something.", param="draft")
         limits = self._limits
         if request.bypass:
             limits = Limits(context=limits.context, answer=limits.answer, witness=0)
@@ -125,7 +127,8 @@ class Reflector:
         reports.append(witness.report)
 
         # 3. Keep or revise. A witness without a decision keeps the draft: nothing was foreseen against it.
-        decision = witness.decide(request.revise_threshold)
+        # A draft without a word is no answer, whatever was foreseen.
+        decision = witness.decide(request.revise_threshold) if draft.text.strip() else Decision.REVISE
         yield Witnessed(witness.scene, witness.expected_weight, decision, witness.revise_probability)
         answer = draft
         if decision is Decision.REVISE:
@@ -186,18 +189,40 @@ class Reflector:
         )
 
 
-class _Clock:
-    """Seconds of one stage: from asking the engine to its first and to its last token."""
+class _Meter:
+    """Shown every chunk of a stage, it knows what the stage took; its clock starts when the engine is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage: Stage, generation: Generation) -> None:
+        self._stage = stage
+        self._prompt_tokens = len(generation.prompt)
+        self._tokens = 0
+        self._cached_tokens = 0
+        self._first: float | None = None
+        self._seconds = 0.0
+        self.at_limit = False
+        """Whether the token limit ended the generation."""
         self._asked = time.monotonic()
-        self.first: float | None = None
 
-    def mark(self) -> float:
-        elapsed = time.monotonic() - self._asked
-        if self.first is None:
-            self.first = elapsed
-        return elapsed
+    def see(self, chunk: Chunk) -> None:
+        """Count a chunk that has just come."""
+        self._seconds = time.monotonic() - self._asked
+        if self._first is None:
+            self._first = self._seconds
+        self._tokens += len(chunk.tokens)
+        self._cached_tokens = chunk.cached_tokens
+        self.at_limit = chunk.finish is Finish.LENGTH
+
+    def report(self, *, cut: bool) -> StageReport:
+        """The whole stage."""
+        return StageReport(
+            stage=self._stage,
+            tokens=self._tokens,
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            first_token_seconds=self._first,
+            seconds=self._seconds,
+            finish="length" if cut else "stop",
+        )
 
 
 class _TextStage:
@@ -224,12 +249,10 @@ class _TextStage:
         """Generate, handing on text as it comes."""
         yield StageStarted(self._stage)
         decoder, ids, parts = self._tokenizer.decoder(), list[int](), list[str]()
-        clock, last = _Clock(), Chunk((), (), 0, None)
-        count, elapsed, end = 0, 0.0, None
+        meter, end = _Meter(self._stage, generation), None
         async with aclosing(engine.generate(generation)) as chunks:
             async for chunk in chunks:
-                elapsed, last = clock.mark(), chunk
-                count += len(chunk.tokens)
+                meter.see(chunk)
                 fresh = ""
                 for token in chunk.tokens:
                     if token in generation.stop_ids:
@@ -248,22 +271,14 @@ class _TextStage:
                     break
         self.text = "".join(parts)
         self.ids = self._tokenizer.encode(self.text) if self._stops.stopped else tuple(ids)
-        self.cut = last.finish is Finish.LENGTH and not self._stops.stopped
+        self.cut = meter.at_limit and not self._stops.stopped
         if self.cut:
             self.problems.append(Problem.CUT_DRAFT if self._stage is Stage.DRAFT else Problem.CUT_REVISION)
         elif end != self._expected_end and not self._stops.stopped:
             self.problems.append(Problem.STRAY_TOKEN)
         if self._stage is Stage.DRAFT and not self.text.strip():
             self.problems.append(Problem.EMPTY_DRAFT)
-        self.report = StageReport(
-            stage=self._stage,
-            tokens=count,
-            prompt_tokens=len(generation.prompt),
-            cached_tokens=last.cached_tokens,
-            first_token_seconds=clock.first,
-            seconds=elapsed,
-            finish="length" if self.cut else "stop",
-        )
+        self.report = meter.report(cut=self.cut)
         yield StageCompleted(self.report, self.text)
 
 
@@ -286,12 +301,10 @@ class _WitnessStage:
     async def run(self, engine: Engine, generation: Generation) -> AsyncGenerator[Event, None]:
         """Generate, handing on the scene's text as it comes."""
         yield StageStarted(Stage.WITNESS)
-        parser, ids, clock = self._parser, list[int](), _Clock()
-        last, count, elapsed = Chunk((), (), 0, None), 0, 0.0
+        parser, ids, meter = self._parser, list[int](), _Meter(Stage.WITNESS, generation)
         async with aclosing(engine.generate(generation)) as chunks:
             async for chunk in chunks:
-                elapsed, last = clock.mark(), chunk
-                count += len(chunk.tokens)
+                meter.see(chunk)
                 for token, watched in zip(chunk.tokens, chunk.watched, strict=True):
                     had_weight = parser.weight is not None
                     new = parser.feed(token)
@@ -303,19 +316,10 @@ class _WitnessStage:
                         self.revise_probability = _share(self._decisions, Decision.REVISE, watched)
                     if new is not None:
                         yield TextDelta(Stage.WITNESS, new.field, new.text)
-        cut = last.finish is Finish.LENGTH
         self.ids = tuple(ids)
-        self.scene = parser.finish(cut=cut)
+        self.scene = parser.finish(cut=meter.at_limit)
         self.problems = parser.problems
-        self.report = StageReport(
-            stage=Stage.WITNESS,
-            tokens=count,
-            prompt_tokens=len(generation.prompt),
-            cached_tokens=last.cached_tokens,
-            first_token_seconds=clock.first,
-            seconds=elapsed,
-            finish="length" if cut else "stop",
-        )
+        self.report = meter.report(cut=meter.at_limit)
         yield StageCompleted(self.report, "")
 
     def decide(self, threshold: float | None) -> Decision:
@@ -338,13 +342,11 @@ def _share(ids: Mapping[Decision, int], wanted: Decision, logprobs: Mapping[int,
 
 
 def _status(problems: Sequence[Problem]) -> Status:
-    if any(problem not in CUTS for problem in problems):
-        # A cut witness lacks its last fields, too; that is a cut, not a malformed scene.
-        missing = {Problem.MISSING_IMPACT, Problem.MISSING_RIPPLES, Problem.MISSING_WEIGHT, Problem.MISSING_WHO}
-        if Problem.CUT_WITNESS in problems and all(problem in CUTS | missing for problem in problems):
-            return Status.TRUNCATED
-        return Status.MALFORMED
-    return Status.TRUNCATED if problems else Status.COMPLETE
+    if not problems:
+        return Status.COMPLETE
+    # A cut witness lacks its last fields, too; that is a cut, not a malformed scene.
+    by_cuts = CUTS | _MISSING if Problem.CUT_WITNESS in problems else CUTS
+    return Status.TRUNCATED if by_cuts.issuperset(problems) else Status.MALFORMED
 
 
 def _outcome(status: Status, *, revised: bool) -> Outcome:

@@ -36,7 +36,11 @@ GRACE_S = 30
 async def serve(settings: ServerSettings) -> None:
     """Run until SIGINT or SIGTERM; raise a `TearError` if the service cannot start."""
     # Cheap checks first: a missing file or a taken port is said in a second, not after the engine has started.
-    listener = _bind(settings.host, settings.port)
+    with _bind(settings.host, settings.port) as listener:
+        await _serve_on(listener, settings)
+
+
+async def _serve_on(listener: socket.socket, settings: ServerSettings) -> None:
     base = load_prepared(settings.base)
     adapter = open_adapter(settings.adapter, base)
     tokenizer = ChainTokenizer.load(settings.base)
@@ -49,11 +53,12 @@ async def serve(settings: ServerSettings) -> None:
         max_num_seqs=settings.max_num_seqs,
     )
     files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
-    async with embedded_engine(settings.base, files, options=options) as engine:
+    name = settings.name or base.name
+    async with embedded_engine(settings.base, files, name=name, options=options) as engine:
         await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
         service = Service(
-            model=settings.name or base.name,
+            model=name,
             base=base,
             adapter=adapter.name,
             manifest=adapter.manifest,
@@ -76,6 +81,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as exc:
+        listener.close()
         raise InvalidRequest(
             f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --port, or end what listens there.",
             param="port",
@@ -106,7 +112,8 @@ def _signals_stay_here() -> Iterator[None]:
 
 def run(settings: ServerSettings) -> None:
     """`serve` on an event loop of its own."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tear").setLevel(settings.log_level.upper())
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     try:

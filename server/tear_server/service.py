@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from tear_chain.errors import TearError, UnknownModel
+from tear_chain.errors import UnknownModel
 from tear_chain.events import Completed, Event
 from tear_chain.manifest import Manifest
 from tear_chain.prepared import PreparedBase
@@ -67,7 +67,7 @@ class Service:
             if outcome is Outcome.CANCELLED:
                 self.metrics.broke_off(model, outcome)
             raise
-        except TearError:
+        except Exception:  # a surprise is counted like a failure with a name, and as loud
             outcome = Outcome.FAILED
             self.metrics.broke_off(model, outcome)
             raise

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from tear_chain.errors import InvalidRequest
+from tear_server.budget import MIN_WITNESS, REFLECTED_ANSWER
 
 
 class ServerSettings(BaseSettings):
@@ -49,9 +50,9 @@ class ServerSettings(BaseSettings):
     """Port to listen on."""
     context: int | None = Field(default=None, ge=128)
     """Context window in tokens; at most, and by default, what the base was prepared for (up to 8192)."""
-    max_answer_tokens: int = Field(default=512, ge=16)
+    max_answer_tokens: int = Field(default=512, ge=REFLECTED_ANSWER)
     """Tokens of an answer where the caller sets no limit."""
-    max_witness_tokens: int = Field(default=256, ge=48)
+    max_witness_tokens: int = Field(default=256, ge=MIN_WITNESS)
     """Tokens of a consequence scene."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature where the caller sets none."""
@@ -88,8 +89,8 @@ def read_settings(arguments: list[str]) -> ServerSettings:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", default=os.environ.get("TEAR_CONFIG"))
     file: str | None = finder.parse_known_args(arguments)[0].config
-    if file is not None and not Path(file).is_file():
-        raise InvalidRequest(f"--config (or TEAR_CONFIG) names {file}, which is not a file.")
+    if file is not None:
+        _check_file(file)
 
     class Settings(ServerSettings):
         __doc__ = ServerSettings.__doc__
@@ -99,8 +100,18 @@ def read_settings(arguments: list[str]) -> ServerSettings:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as exc:
         raise InvalidRequest("Settings cannot be used: " + "; ".join(map(_explain, exc.errors()))) from exc
+
+
+def _check_file(file: str) -> None:
+    """Refuse here what pydantic-settings would stumble over."""
+    if not Path(file).is_file():
+        raise InvalidRequest(f"--config (or TEAR_CONFIG) names {file}, which is not a file.")
+    try:
+        contents = yaml.safe_load(Path(file).read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise InvalidRequest(f"{file} is not YAML: {exc}") from exc
+    if contents is not None and not (isinstance(contents, dict) and all(isinstance(name, str) for name in contents)):
+        raise InvalidRequest(f"{file} is not a list of settings. Write one `name: value` on a line.")
 
 
 def _explain(error: Any) -> str:

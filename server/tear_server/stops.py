@@ -23,10 +23,12 @@ class StopMatcher:
         if not self._stops or self.stopped:
             return "" if self.stopped else text
         self._held += text
-        found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        found = [(place + len(stop), place) for stop in self._stops if (place := self._held.find(stop)) >= 0]
         if found:
+            # The one that is whole first, so that it makes no difference in which parts the text came.
+            _, place = min(found)
             self.stopped = True
-            passed, self._held = self._held[: min(found)], ""
+            passed, self._held = self._held[:place], ""
             return passed
         keep = max(self._overlap(stop) for stop in self._stops)
         passed, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]

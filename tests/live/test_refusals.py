@@ -21,7 +21,9 @@ def test_canary_refuses_an_adapter_whose_keys_match_nothing(
     """vLLM loads such an adapter without a word and serves the bare base."""
     adapter = _copy(nano_adapter, tmp_path)
     tensors = load_file(adapter / WEIGHTS_FILE)
-    save_file({name.replace(".layers.", ".layers.9"): tensor for name, tensor in tensors.items()}, adapter / WEIGHTS_FILE)
+    save_file(
+        {name.replace(".layers.", ".layers.9"): tensor for name, tensor in tensors.items()}, adapter / WEIGHTS_FILE
+    )
     _sign(adapter)
     result = _serve(nano_base, adapter)
     assert result.returncode == 1

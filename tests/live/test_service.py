@@ -32,8 +32,8 @@ def test_later_stages_are_answered_from_the_prefix_cache(http: httpx.Client) -> 
 
 
 def test_leaving_aborts_the_engines_work(live: LiveServer, http: httpx.Client) -> None:
-    """A reader who closes a stream stops the generation in vLLM, in a draft that would have gone on for long."""
-    body = {"model": "tear-nano", "stream": True, "messages": LONG["messages"], "max_tokens": 1500, "temperature": 2}
+    """A reader who closes a stream during the draft stops the chain: vLLM has nothing left to run."""
+    body = {"model": "tear-nano", "stream": True, "messages": LONG["messages"]}
     cancelled = 'tear_reflections_total{model="tear-nano",outcome="cancelled"}'
     before = _metric(http, cancelled)
     with httpx.stream("POST", f"{live.url}/v1/chat/completions", json=body, timeout=60) as reply:
