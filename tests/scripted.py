@@ -44,6 +44,8 @@ class ScriptedEngine:
         try:
             if self.hang_in is stage:
                 await asyncio.Event().wait()
+            if self.dead:
+                raise EngineDead("The scripted engine is dead.")
             if self.fail_in is stage:
                 raise EngineError("The scripted engine fails here.")
             tokens, finish = self._play(stage, generation)
@@ -58,6 +60,7 @@ class ScriptedEngine:
                 )
                 await asyncio.sleep(0)
         finally:
+            await asyncio.sleep(0)  # aborting takes an engine a moment; who cancels that, too, leaves it at work
             self.closed.append(generation.id)
 
     async def health(self) -> None:

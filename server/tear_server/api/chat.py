@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from tear_chain.errors import TearError
 from tear_chain.events import Completed
 from tear_chain.wire import dump_reflection
-from tear_chain.words import Decision, Reflection, Stage
+from tear_chain.words import Decision, Problem, Reflection, Stage
 from tear_server.api.narrator import Narrator
 from tear_server.api.problems import error_body
 from tear_server.api.schemas import ChatRequest, to_conversation
@@ -139,15 +139,15 @@ class _Reply:
 
 def usage(reflection: Reflection) -> dict[str, Any]:
     """OpenAI's usage: the conversation counted once, all that was generated, and how much of it was reasoning."""
-    first = reflection.stages[0]
+    first = next(report for report in reflection.stages if report.finish != "supplied")
     generated = sum(report.tokens for report in reflection.stages)
-    answer_stage = Stage.REVISED if reflection.decision is Decision.REVISE else Stage.DRAFT
+    revised = reflection.decision is Decision.REVISE and Problem.EMPTY_REVISION not in reflection.problems
+    answer_stage = Stage.REVISED if revised else Stage.DRAFT
     answered = sum(report.tokens for report in reflection.stages if report.stage is answer_stage)
-    asked = min(report.prompt_tokens for report in reflection.stages if report.finish != "supplied")
     return {
-        "prompt_tokens": asked,
+        "prompt_tokens": first.prompt_tokens,
         "completion_tokens": generated,
-        "total_tokens": asked + generated,
+        "total_tokens": first.prompt_tokens + generated,
         "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": generated - answered},
     }

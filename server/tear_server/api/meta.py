@@ -23,7 +23,7 @@ def meta_routes(service: Service) -> APIRouter:
         """The reflective model and its direct twin."""
         return {"object": "list", "data": [_model(service, name) for name in service.models]}
 
-    @routes.get("/v1/models/{name}")
+    @routes.get("/v1/models/{name:path}")
     async def get_model(name: str) -> dict[str, Any]:
         """One of them."""
         service.is_direct(name)

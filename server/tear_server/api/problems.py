@@ -19,7 +19,10 @@ STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (EngineError, 500),
 )
 """First match from the top."""
+CODES = {404: "not_found", 405: "method_not_allowed"}
+"""For what the framework refuses by itself; any other status of its is a body that cannot be read."""
 MAX_REPORTED = 5
+SEND_JSON = "Send one JSON object, with the header content-type: application/json"
 
 
 def error_body(error: TearError) -> dict[str, Any]:
@@ -50,7 +53,11 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     async def on_http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = _body(f"{error.detail}.", kind="invalid_request_error", param=None, code="not_found")
+        code = CODES.get(error.status_code)
+        message, param = (f"{error.detail}.", None) if code else (f"The body is not JSON. {SEND_JSON}.", "body")
+        body = _body(message, kind="invalid_request_error", param=param, code=code or "invalid_request")
+        if code is None:
+            metrics.rejected.labels("invalid_request").inc()
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     app.add_exception_handler(TearError, on_tear_error)
@@ -62,13 +69,16 @@ def _body(message: str, *, kind: str, param: str | None, code: str) -> dict[str,
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _explain(item: dict[str, Any]) -> tuple[str | None, str]:
+def _explain(item: dict[str, Any]) -> tuple[str, str]:
     """The field in dotted form, and what is wrong with it."""
     if item["type"] == "json_invalid":
-        return None, f"The body is not JSON: {item.get('ctx', {}).get('error', item['msg'])}"
+        return "body", f"The body is not JSON: {item.get('ctx', {}).get('error', item['msg'])}. {SEND_JSON}"
     path = ""
     for part in item["loc"][1:]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    if not path:
+        return "body", f"The body is not a JSON object. {SEND_JSON}"
+    path = path.encode(errors="replace").decode()  # an unknown key may be no text
     if item["type"] == "missing":
-        return path or None, f"{path or 'The body'} is missing"
-    return path or None, f"{path or 'The body'}: {item['msg'][:1].lower()}{item['msg'][1:]}"
+        return path, f"{path} is missing"
+    return path, f"{path}: {item['msg'][:1].lower()}{item['msg'][1:]}"

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tear_chain.conversation import Conversation, Message, Role
 from tear_chain.errors import InvalidRequest
 
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        # JSON can carry half a surrogate pair, UTF-8 cannot: it would break the reply that repeats it.
+        raise ValueError("half of a surrogate pair is no text") from exc
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -22,8 +33,8 @@ class ContentPart(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    text: str | None = None
+    type: Text
+    text: Text | None = None
 
 
 class ChatMessage(BaseModel):
@@ -31,8 +42,8 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    role: str
-    content: str | list[ContentPart] | None = None
+    role: Text
+    content: Text | list[ContentPart] | None = None
 
 
 class ReflectionOptions(BaseModel):
@@ -42,7 +53,7 @@ class ReflectionOptions(BaseModel):
 
     mode: Literal["auto", "off"] = "auto"
     """`off` answers without reflecting."""
-    draft: str | None = None
+    draft: Text | None = None
     """Witness this draft instead of one of the model's own."""
     revise_threshold: Share | None = None
     """Revise from this probability on; not given, the server's setting or the model's own decision."""
@@ -63,7 +74,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     messages: list[ChatMessage]
-    model: str | None = None
+    model: Text | None = None
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
     temperature: Temperature | None = None
@@ -71,7 +82,7 @@ class ChatRequest(BaseModel):
     frequency_penalty: Penalty = 0.0
     presence_penalty: Penalty = 0.0
     seed: Seed | None = None
-    stop: str | list[str] | None = None
+    stop: Text | list[Text] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = None
@@ -116,8 +127,8 @@ class ReflectionBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     messages: list[ChatMessage]
-    model: str | None = None
-    draft: str | None = None
+    model: Text | None = None
+    draft: Text | None = None
     """Witness this draft, by whomever, instead of one of the model's own."""
     stream: bool = False
     temperature: Temperature | None = None

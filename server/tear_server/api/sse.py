@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 Result = TypeVar("Result")
 DONE = b"data: [DONE]\n\n"
@@ -34,10 +34,13 @@ class EventStream(StreamingResponse):
         super().__init__(source, media_type="text/event-stream", headers={**HEADERS, **(headers or {})})
         self._source = source
 
-    async def stream_response(self, send: Send) -> None:
-        """Send the source, then close it, come what may."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the source until it ends or the client leaves, then close it, come what may.
+
+        Starlette's own way cancels by an anyio scope, which would cancel every await of the engine's abort again.
+        """
         async with aclosing(self._source):
-            await super().stream_response(send)
+            await unless_disconnected(Request(scope, receive), self.stream_response(send))
 
 
 async def unless_disconnected(request: Request, work: Awaitable[Result]) -> Result | None:

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+from scripted import ScriptedEngine
+from starlette.requests import Request
+from stories import MODEL, REVISED, asking, play, service_over, until
+
+from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Stage
+from tear_server.api.app import build_app
+from tear_server.api.sse import DONE, data, named, unless_disconnected
+from tear_server.service import Service
+
+PROMPTLY_S = 2
+HARD_TEXT = 'line\nbreak\r\n\u2028 "quotes" 👩‍👩‍👧‍👦 漢'
+
+
+def test_an_unnamed_event_is_one_line_of_json_and_an_empty_line() -> None:
+    sent = data({"text": HARD_TEXT})
+    assert sent.startswith(b"data: {")
+    assert sent.endswith(b"}\n\n")
+    assert sent.count(b"\n") == 2
+    assert b"\r" not in sent
+    assert json.loads(sent.removeprefix(b"data: ")) == {"text": HARD_TEXT}
+
+
+def test_a_named_event_says_its_name_first() -> None:
+    assert named("text.delta", b'{"a":1}') == b'event: text.delta\ndata: {"a":1}\n\n'
+
+
+def test_done_is_what_openai_sends() -> None:
+    assert DONE == b"data: [DONE]\n\n"
+
+
+# Clients who leave
+
+
+def request(*messages: str) -> Request:
+    """A request that receives `messages` and then nothing more."""
+    coming = list(messages)
+
+    async def receive() -> dict[str, str]:
+        if not coming:
+            await asyncio.Event().wait()
+        return {"type": coming.pop(0)}
+
+    return Request({"type": "http"}, receive)
+
+
+async def test_work_that_ends_is_its_result() -> None:
+    async def work() -> str:
+        return "done"
+
+    assert await unless_disconnected(request("http.request"), work()) == "done"
+
+
+async def test_work_is_cancelled_when_the_client_leaves() -> None:
+    ended: list[str] = []
+
+    async def work() -> str:
+        try:
+            await asyncio.Event().wait()
+            return "never"
+        finally:
+            ended.append("cancelled")
+
+    assert await unless_disconnected(request("http.request", "http.disconnect"), work()) is None
+    assert ended == ["cancelled"]
+
+
+async def test_work_that_fails_fails() -> None:
+    async def work() -> str:
+        raise LookupError("lost")
+
+    with pytest.raises(LookupError, match="lost"):
+        await unless_disconnected(request(), work())
+
+
+@asynccontextmanager
+async def listening(service: Service) -> AsyncIterator[str]:
+    """The service on a real uvicorn in this event loop; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(build_app(service), log_level="warning", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await until(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def read_all(client: httpx.AsyncClient, url: str, body: object) -> None:
+    async with client.stream("POST", url, json=body) as response:
+        async for _ in response.aiter_bytes():
+            pass
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/reflections"])
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("stage", list(Stage))
+async def test_a_client_who_leaves_stops_the_engines_work(
+    tokenizer: ChainTokenizer, stage: Stage, streamed: bool, path: str
+) -> None:
+    engine: ScriptedEngine = play(tokenizer, REVISED, hang_in=stage)
+    service = service_over(engine, tokenizer)
+    async with listening(service) as url, httpx.AsyncClient(timeout=30) as client:
+        reading = asyncio.create_task(read_all(client, url + path, asking(stream=streamed)))
+        await until(lambda: engine.asked and engine.asked[-1].id.endswith(stage))
+        assert len(engine.closed) == len(engine.asked) - 1
+        reading.cancel()
+        await until(lambda: len(engine.closed) == len(engine.asked), limit_s=PROMPTLY_S)
+        await until(lambda: service.metrics.registry.get_sample_value("tear_in_flight", {"model": MODEL}) == 0)
+    cancelled = {"model": MODEL, "outcome": "cancelled"}
+    assert service.metrics.registry.get_sample_value("tear_reflections_total", cancelled) == 1

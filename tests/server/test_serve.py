@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tear_chain.errors import AdapterError, ArtifactError, BaseError, InvalidRequest
+from tear_server.serve import _signals_stay_here, serve
+from tear_server.settings import ServerSettings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TEAR_")]:
+        monkeypatch.delenv(name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_a_taken_port_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidRequest, match=str(port)) as refused:
+            await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path / "none", port=port))
+    assert refused.value.param == "port"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"], ids=["foreign", "foreign-v6"])
+async def test_an_address_that_is_not_here_is_named(tmp_path: Path, host: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await serve(ServerSettings(base=tmp_path, adapter=tmp_path, host=host, port=0))
+    assert host in refused.value.message
+
+
+async def test_a_missing_base_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BaseError) as refused:
+        await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path, port=0))
+    assert str(tmp_path / "none") in refused.value.message
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tekken.json", "tear_base.json"])
+async def test_a_truncated_base_is_refused_naming_the_file(tmp_path: Path, nano_base: Path, name: str) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(nano_base, base)
+    (base / name).write_bytes((base / name).read_bytes()[:100])
+    with pytest.raises(BaseError, match=name):
+        await serve(ServerSettings(base=base, adapter=tmp_path, port=0))
+
+
+async def test_a_missing_adapter_is_named(tmp_path: Path, nano_base: Path) -> None:
+    with pytest.raises(AdapterError) as refused:
+        await serve(ServerSettings(base=nano_base, adapter=tmp_path / "none", port=0))
+    assert str(tmp_path / "none") in refused.value.message
+
+
+async def test_a_refused_start_leaves_its_port_free(tmp_path: Path) -> None:
+    port = free_port()
+    with pytest.raises(ArtifactError):
+        await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path, port=port))
+    with socket.create_server(("127.0.0.1", port)):
+        gc.collect()  # a socket left open would be reported here
+
+
+async def test_a_refused_start_does_not_wait_for_vllm(tmp_path: Path) -> None:
+    loaded = "vllm" in sys.modules
+    with pytest.raises(ArtifactError):
+        await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path, port=0))
+    assert ("vllm" in sys.modules) == loaded
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_that_uvicorn_raises_once_more_does_not_reach_python(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with _signals_stay_here():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tear_chain.errors import InvalidRequest
+from tear_server.settings import ServerSettings, read_settings
+
+NEEDED = ["--base", "b", "--adapter", "a"]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TEAR_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tear.yaml"
+
+
+def refusal(arguments: list[str]) -> str:
+    with pytest.raises(InvalidRequest) as refused:
+        read_settings(arguments)
+    return refused.value.sentence()
+
+
+def test_two_folders_are_all_that_must_be_said() -> None:
+    settings = read_settings(NEEDED)
+    assert (settings.base, settings.adapter, settings.port, settings.host) == (Path("b"), Path("a"), 8000, "127.0.0.1")
+
+
+def test_flags_go_over_environment_over_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    file.write_text("base: file\nadapter: file\nname: file\nport: 1111\n")
+    monkeypatch.setenv("TEAR_ADAPTER", "environment")
+    monkeypatch.setenv("TEAR_NAME", "environment")
+    settings = read_settings(["--config", str(file), "--name", "flag"])
+    said = (str(settings.base), str(settings.adapter), settings.name, settings.port)
+    assert said == ("file", "environment", "flag", 1111)
+
+
+def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    file.write_text("base: file\nadapter: file\n")
+    monkeypatch.setenv("TEAR_CONFIG", str(file))
+    assert read_settings([]).base == Path("file")
+
+
+@pytest.mark.parametrize("written", ["--config=FILE", "--config FILE"])
+def test_the_file_is_found_however_the_flag_is_written(file: Path, written: str) -> None:
+    file.write_text("base: file\nadapter: file\n")
+    assert read_settings(written.replace("FILE", str(file)).split(" ")).base == Path("file")
+
+
+def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    values = {
+        "base": "b",
+        "adapter": "a",
+        "name": "n",
+        "host": "::1",
+        "port": "9000",
+        "context": "1024",
+        "max_answer_tokens": "64",
+        "max_witness_tokens": "64",
+        "temperature": "0.5",
+        "top_p": "0.5",
+        "revise_threshold": "0.5",
+        "enforce_eager": "true",
+        "gpu_memory_utilization": "0.5",
+        "cpu_kv_cache_gib": "2",
+        "max_num_seqs": "4",
+        "log_level": "debug",
+    }
+    assert set(values) == set(ServerSettings.model_fields) - {"config"}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if name != "enforce_eager"]
+    by_flags = read_settings([*flags, "--enforce-eager"])
+    file.write_text("".join(f'{name}: "{value}"\n' for name, value in values.items()))
+    by_file = read_settings(["--config", str(file)])
+    for name, value in values.items():
+        monkeypatch.setenv(f"TEAR_{name.upper()}", value)
+    by_environment = read_settings([])
+    assert by_environment.model_dump() == by_flags.model_dump()
+    assert by_file.model_dump() == by_flags.model_dump() | {"config": file}
+
+
+def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    file.write_text("colour: red\nshade: dark\ntop_p: 7\n")
+    monkeypatch.setenv("TEAR_TEMPERATURE", "hot")
+    told = refusal(["--config", str(file), "--port", "99999"])
+    named = ["--base", "--adapter", "colour", "shade", "--top-p", "--temperature", "--port", "TEAR_BASE"]
+    assert [name for name in named if name not in told] == []
+
+
+@pytest.mark.parametrize("key", ["colour", "max-answer-tokens"])
+def test_an_unknown_key_of_the_file_is_refused_by_name(file: Path, key: str) -> None:
+    file.write_text(f"{key}: 1\n")
+    assert f"{key} is not a setting" in refusal([*NEEDED, "--config", str(file)])
+
+
+def test_an_unknown_flag_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        read_settings([*NEEDED, "--colour", "red"])
+    assert refused.value.code == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--port", "-1"),
+        ("--port", "eighty"),
+        ("--context", "1"),
+        ("--max-answer-tokens", "47"),
+        ("--max-witness-tokens", "47"),
+        ("--temperature", "2.1"),
+        ("--top-p", "0"),
+        ("--revise-threshold", "1.1"),
+        ("--gpu-memory-utilization", "0"),
+        ("--log-level", "loud"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_flag(flag: str, value: str) -> None:
+    told = refusal([*NEEDED, f"{flag}={value}"])
+    assert flag in told
+    assert value in told
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"base: [", b"- base\n- adapter\n", b"just words", b"42", b"\xff\xfe\x00", b"1: one\n"],
+    ids=["cut", "list", "words", "number", "binary", "numbers-for-names"],
+)
+def test_a_file_that_cannot_be_used_is_named(file: Path, contents: bytes) -> None:
+    file.write_bytes(contents)
+    assert str(file) in refusal([*NEEDED, "--config", str(file)])
+
+
+def test_an_empty_file_says_nothing(file: Path) -> None:
+    file.write_text("")
+    assert read_settings([*NEEDED, "--config", str(file)]).base == Path("b")
+
+
+def test_a_missing_file_is_named(file: Path) -> None:
+    assert str(file) in refusal([*NEEDED, "--config", str(file)])
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings(NEEDED).port = 1
