@@ -33,20 +33,25 @@ class Budget:
 
     total: int
     """All stages together."""
+    answer: int
+    """The answer at most; what the draft and witness leave of `total` may be less."""
     draft: int
     witness: int
     """0: there is no room to reflect; the draft is the answer. Never so for a draft that the caller supplies."""
 
     def revised(self, *, draft: int, witness: int) -> int:
         """What is left for the revision after `draft` and `witness` tokens; never less than the draft's share."""
-        return self.total - draft - witness
+        return min(self.answer, self.total - draft - witness)
 
 
-def plan_budget(prompt_tokens: int, *, requested: int | None, draft_tokens: int | None, limits: Limits) -> Budget:
+def plan_budget(
+    prompt_tokens: int, *, requested: int | None, draft_tokens: int | None, limits: Limits, bypass: bool = False
+) -> Budget:
     """Share out `requested` tokens (the caller's limit on all that is generated) or, if None, the defaults.
 
-    `draft_tokens` is the length of a draft that the caller supplies; it takes room but is not generated.
-    Raises `ContextOverflow` when not even a short answer fits, or the witness that a supplied draft is there for.
+    `draft_tokens` is the length of a draft that the caller supplies; it takes room but is not generated. `bypass`
+    gives all to the answer. Raises `ContextOverflow` when not even a short answer fits, or the witness that a
+    supplied draft is there for.
     """
     room = limits.context - prompt_tokens - MARKERS - (draft_tokens or 0)
     least = MIN_ANSWER if draft_tokens is None else MIN_WITNESS + MIN_ANSWER
@@ -56,18 +61,22 @@ def plan_budget(prompt_tokens: int, *, requested: int | None, draft_tokens: int 
             f"which leaves fewer than {least} for an answer.",
             param="messages",
         )
-    drafts = 0 if draft_tokens is not None else 1
-    default = (1 + drafts) * limits.answer + limits.witness
-    total = min(room, default if requested is None else requested)
+    answer = limits.answer if requested is None else room
+    if bypass:
+        whole = min(room, limits.answer if requested is None else requested)
+        return Budget(total=whole, answer=whole, draft=whole, witness=0)
     if draft_tokens is not None:
+        total = min(room, limits.answer + limits.witness if requested is None else requested)
         if total < least:
             raise InvalidRequest(
                 f"max_completion_tokens is {requested}, expected at least {least}: a draft can only be reflected on.",
                 param="max_completion_tokens",
             )
-        return Budget(total=total, draft=0, witness=min(limits.witness, total - MIN_ANSWER))
+        return Budget(total=total, answer=answer, draft=0, witness=min(limits.witness, total - MIN_ANSWER))
+    total = min(room, 2 * limits.answer + limits.witness if requested is None else requested)
     for witness in (limits.witness, MIN_WITNESS):
         share = (total - witness) // 2
         if share >= REFLECTED_ANSWER:
-            return Budget(total=total, draft=share, witness=witness)
-    return Budget(total=total, draft=total, witness=0)
+            return Budget(total=total, answer=answer, draft=share, witness=witness)
+    whole = min(total, answer)
+    return Budget(total=whole, answer=whole, draft=whole, witness=0)

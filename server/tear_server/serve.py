@@ -91,7 +91,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 async def _listen(service: Service, settings: ServerSettings, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        build_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
+        build_app(service), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=GRACE_S
     )
     host, port, *_ = listener.getsockname()
     logging.getLogger("tear").info("%s is ready on http://%s:%d", service.model, host, port)

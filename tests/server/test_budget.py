@@ -36,7 +36,8 @@ def plan(prompt: int, *, requested: int | None = None, draft: int | None = None,
     ],
 )
 def test_tokens_are_shared_out(prompt: int, requested: int | None, draft: int, witness: int, total: int) -> None:
-    assert plan(prompt, requested=requested) == Budget(total=total, draft=draft, witness=witness)
+    budget = plan(prompt, requested=requested)
+    assert (budget.draft, budget.witness, budget.total) == (draft, witness, total)
 
 
 def test_whatever_is_asked_the_answer_has_its_share_after_a_full_draft_and_witness() -> None:
@@ -54,24 +55,36 @@ def test_whatever_is_asked_the_answer_has_its_share_after_a_full_draft_and_witne
 
 
 def test_a_short_draft_leaves_its_rest_to_the_revision() -> None:
-    budget = plan(100)
-    assert budget.revised(draft=12, witness=100) == budget.total - 112
+    budget = plan(100, requested=600)
+    assert budget.revised(draft=12, witness=100) == 600 - 112
+
+
+def test_without_a_callers_limit_no_answer_is_longer_than_the_operators() -> None:
+    assert plan(100).revised(draft=12, witness=100) == LIMITS.answer
+
+
+@pytest.mark.parametrize(("requested", "whole"), [(None, 512), (700, 700), (5, 5), (100_000, 1944)])
+def test_a_bypass_gives_all_to_the_answer(requested: int | None, whole: int) -> None:
+    budget = plan_budget(100, requested=requested, draft_tokens=None, limits=LIMITS, bypass=True)
+    assert (budget.draft, budget.witness, budget.total) == (whole, 0, whole)
 
 
 @pytest.mark.parametrize(
-    ("draft", "requested", "expected"),
+    ("draft", "requested", "shares"),
     [
-        (50, None, Budget(total=768, draft=0, witness=256)),
-        (50, 272, Budget(total=272, draft=0, witness=256)),
-        (50, 100, Budget(total=100, draft=0, witness=84)),
-        (50, 64, Budget(total=64, draft=0, witness=48)),
-        (1800, None, Budget(total=144, draft=0, witness=128)),
+        (50, None, (768, 256)),
+        (50, 272, (272, 256)),
+        (50, 100, (100, 84)),
+        (50, 64, (64, 48)),
+        (1800, None, (144, 128)),
     ],
     ids=["defaults", "least-whole", "shorter", "least", "long-draft"],
 )
-def test_a_supplied_draft_takes_room_and_no_tokens(draft: int, requested: int | None, expected: Budget) -> None:
-    assert plan(100, requested=requested, draft=draft) == expected
-    assert expected.revised(draft=0, witness=expected.witness) >= MIN_ANSWER
+def test_a_supplied_draft_takes_room_and_no_tokens(draft: int, requested: int | None, shares: tuple[int, int]) -> None:
+    budget = plan(100, requested=requested, draft=draft)
+    assert (budget.total, budget.witness) == shares
+    assert budget.draft == 0
+    assert budget.revised(draft=0, witness=budget.witness) >= MIN_ANSWER
 
 
 def test_a_supplied_draft_that_there_are_no_tokens_to_witness_is_refused() -> None:
