@@ -34,35 +34,46 @@ def error_body(error: TearError) -> dict[str, Any]:
 def install(app: FastAPI, metrics: Metrics) -> None:
     """Answer every failure in the one shape; count what was refused."""
 
-    async def on_tear_error(_: Request, error: Exception) -> JSONResponse:
+    async def on_tear_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TearError)
         status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
         if isinstance(error, RequestError):
             metrics.rejected.labels(error.code).inc()
-        headers = {"x-should-retry": "true" if error.retryable else "false"}
-        return JSONResponse(error_body(error), status, headers=headers)
+        return _reply(request, error_body(error), status, **{"x-should-retry": "true" if error.retryable else "false"})
 
-    async def on_validation(_: Request, error: Exception) -> JSONResponse:
+    async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         metrics.rejected.labels("invalid_request").inc()
         found = [_explain(item) for item in error.errors()[:MAX_REPORTED]]
         message = "; ".join(text for _, text in found) + "."
-        return JSONResponse(
-            _body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request"), 400
-        )
+        body = _body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request")
+        return _reply(request, body, 400)
 
-    async def on_http(_: Request, error: Exception) -> JSONResponse:
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         code = CODES.get(error.status_code)
         message, param = (f"{error.detail}.", None) if code else (f"The body is not JSON. {SEND_JSON}.", "body")
         body = _body(message, kind="invalid_request_error", param=param, code=code or "invalid_request")
         if code is None:
             metrics.rejected.labels("invalid_request").inc()
-        return JSONResponse(body, error.status_code, headers=error.headers)
+        return _reply(request, body, error.status_code, **(error.headers or {}))
+
+    async def on_surprise(request: Request, error: Exception) -> JSONResponse:
+        # Starlette raises it once more, so that it is as loud in the log as it was.
+        message = "The server failed in a way that it does not know. Its log has the details."
+        body = _body(message, kind="server_error", param=None, code="internal_error")
+        return _reply(request, body, 500, **{"x-should-retry": "false"})
 
     app.add_exception_handler(TearError, on_tear_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_surprise)
+
+
+def _reply(request: Request, body: dict[str, Any], status: int, **headers: str) -> JSONResponse:
+    if request_id := request.headers.get("x-request-id"):
+        headers["x-request-id"] = request_id
+    return JSONResponse(body, status, headers=headers)
 
 
 def _body(message: str, *, kind: str, param: str | None, code: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from stories import KEPT, asking, get, play, post, service_over
 
@@ -9,6 +10,7 @@ from tear_chain import errors
 from tear_chain.errors import EngineError, InvalidRequest, TearError, UnknownModel
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
+from tear_server.api.app import build_app
 from tear_server.api.problems import STATUSES, error_body
 from tear_server.service import Service
 
@@ -173,3 +175,25 @@ async def test_a_callers_mistake_is_not_worth_a_retry_and_counted_by_code(servic
     response = await post(service, "/v1/chat/completions", asking(model="gpt"))
     assert response.headers["x-should-retry"] == "false"
     assert rejected(service) == {"model_not_found": 1}
+
+
+async def test_a_surprise_is_answered_in_the_same_shape_and_stays_loud(service: Service) -> None:
+    app = build_app(service)
+
+    @app.get("/surprise")
+    async def surprise() -> None:
+        raise ZeroDivisionError
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        reply = await client.get("/surprise", headers={"x-request-id": "mine"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal_error")
+    assert reply.headers["x-request-id"] == "mine"
+    with pytest.raises(ZeroDivisionError):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            await client.get("/surprise")
+
+
+async def test_a_refusal_carries_the_request_id_back(service: Service) -> None:
+    reply = await post(service, "/v1/chat/completions", {"messages": []}, headers={"x-request-id": "mine"})
+    assert (reply.status_code, reply.headers["x-request-id"]) == (400, "mine")
