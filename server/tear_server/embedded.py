@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
+CPU_BLOCK_TOKENS = 32
+"""The smallest that vLLM's CPU attention has. Only whole blocks of a prefix are cached: with the default of 128 the
+later stages of a short chain were computed anew, and three chained requests cost 1.4 times one (now 1.03)."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 ENVIRONMENT = {
@@ -75,6 +78,7 @@ async def embedded_engine(
         enforce_eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
         gpu_memory_utilization=options.gpu_memory_utilization,
         enable_prefix_caching=True,
+        block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
         max_lora_rank=cast(Any, adapter.rank if adapter else 16),
         max_loras=1,
