@@ -54,6 +54,16 @@ class ChainTokens:
     end: int
     """`</s>`"""
 
+    @property
+    def scene(self) -> frozenset[int]:
+        """What structures a scene: its fields' markers and the weights."""
+        return frozenset((*self.fields.values(), *self.weights.values()))
+
+    @property
+    def all(self) -> frozenset[int]:
+        """Every control token of the chain, and `</s>`."""
+        return self.scene | {self.draft, self.witness, *self.decisions.values(), self.end}
+
     @classmethod
     def look_up(cls, find: Callable[[str], int]) -> ChainTokens:
         """Ask `find(name) -> id` for every token; whatever it raises passes through."""

@@ -163,12 +163,10 @@ class Reflector:
     def _generation(
         self, plan: Plan, stage: Stage, prompt: tuple[int, ...], max_tokens: int, *, watch: tuple[int, ...] = ()
     ) -> Generation:
-        tokens, control = self._tokenizer.chain, self._tokenizer.control_ids
-        if stage is Stage.WITNESS:
-            # Whatever control token does not belong to a scene ends it: the decision, or a stray one.
-            stop_ids = control - set(tokens.fields.values()) - set(tokens.weights.values())
-        else:
-            stop_ids = control
+        # The chain's own tokens end a stage in the engine; any other control token ends it here, in the stage. Asking
+        # vLLM to watch for all thousand would cost it more per token than such a token, which hardly ever comes.
+        tokens = self._tokenizer.chain
+        stop_ids = tokens.all - tokens.scene if stage is Stage.WITNESS else tokens.all
         return Generation(
             id=f"{plan.request.id}-{stage}",
             prompt=prompt,

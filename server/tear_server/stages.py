@@ -45,23 +45,23 @@ class TextStage:
                 meter.see(chunk)
                 fresh = ""
                 for token in chunk.tokens:
-                    if token in generation.stop_ids:
+                    if token in self._tokenizer.control_ids:
                         end = token
-                    else:
-                        ids.append(token)
-                        fresh += decoder.feed(token)
-                if chunk.finish is None or self._stops.stopped:
-                    fresh = self._stops.feed(fresh)
-                else:
-                    fresh = self._stops.feed(fresh) + self._stops.flush()
+                        break
+                    ids.append(token)
+                    fresh += decoder.feed(token)
+                is_last = chunk.finish is not None or end is not None
+                fresh = self._stops.feed(fresh)
+                if is_last and not self._stops.stopped:
+                    fresh += self._stops.flush()
                 if fresh:
                     parts.append(fresh)
                     yield TextDelta(self._stage, None, fresh)
-                if self._stops.stopped:
+                if chunk.finish is None and (is_last or self._stops.stopped):
                     break
         self.text = "".join(parts)
         self.ids = self._tokenizer.encode(self.text) if self._stops.stopped else tuple(ids)
-        self.cut = meter.at_limit and not self._stops.stopped
+        self.cut = meter.at_limit and end is None and not self._stops.stopped
         if self.cut:
             self.problems.append(Problem.CUT_DRAFT if self._stage is Stage.DRAFT else Problem.CUT_REVISION)
         elif end != self._expected_end and not self._stops.stopped:
@@ -78,6 +78,7 @@ class WitnessStage:
     def __init__(self, tokenizer: ChainTokenizer) -> None:
         tokens = tokenizer.chain
         self._weights, self._decisions = tokens.weights, tokens.decisions
+        self._ends = tokenizer.control_ids - tokens.scene
         self.watch = (*tokens.weights.values(), *tokens.decisions.values())
         self._parser = WitnessParser(tokens, control_ids=tokenizer.control_ids, new_decoder=tokenizer.decoder)
         self.ids: tuple[int, ...] = ()
@@ -91,14 +92,14 @@ class WitnessStage:
     async def run(self, engine: Engine, generation: Generation) -> AsyncGenerator[Event, None]:
         """Generate, handing on the scene's text as it comes."""
         yield StageStarted(Stage.WITNESS)
-        parser, ids, meter = self._parser, list[int](), _Meter(Stage.WITNESS, generation)
+        parser, ids, is_over, meter = self._parser, list[int](), False, _Meter(Stage.WITNESS, generation)
         async with aclosing(engine.generate(generation)) as chunks:
             async for chunk in chunks:
                 meter.see(chunk)
                 for token, watched in zip(chunk.tokens, chunk.watched, strict=True):
                     had_weight = parser.weight is not None
                     new = parser.feed(token)
-                    if token not in generation.stop_ids:
+                    if not (is_over := token in self._ends):
                         ids.append(token)
                     if parser.weight is not None and not had_weight:
                         self.expected_weight = _mean(self._weights, watched)
@@ -106,10 +107,15 @@ class WitnessStage:
                         self.revise_probability = _share(self._decisions, Decision.REVISE, watched)
                     if new is not None:
                         yield TextDelta(Stage.WITNESS, new.field, new.text)
+                    if is_over:
+                        break
+                if is_over and chunk.finish is None:
+                    break
+        is_cut = meter.at_limit and not is_over
         self.ids = tuple(ids)
-        self.scene = parser.finish(cut=meter.at_limit)
+        self.scene = parser.finish(cut=is_cut)
         self.problems = parser.problems
-        self.report = meter.report(cut=meter.at_limit)
+        self.report = meter.report(cut=is_cut)
         yield StageCompleted(self.report, "")
 
     def decide(self, threshold: float | None) -> Decision:

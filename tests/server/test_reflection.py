@@ -18,7 +18,7 @@ from tear_chain.errors import ContextOverflow, EngineError, InvalidRequest
 from tear_chain.events import Completed, Event, StageCompleted, StageStarted, TextDelta, Witnessed
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
-from tear_chain.words import WEIGHTS, Decision, Field, Reflection, Scene, Stage
+from tear_chain.words import WEIGHTS, Decision, Field, Problem, Reflection, Scene, Stage
 from tear_server.engine import Chunk, Generation, Sampling
 from tear_server.reflection import Plan, ReflectionRequest, Reflector
 
@@ -141,14 +141,26 @@ async def test_only_the_witness_is_watched_for_weights_and_decisions(tokenizer: 
     assert [set(each.watch) for each in engine.asked] == [set(), watched, set()]
 
 
-async def test_every_control_token_ends_a_text_and_all_but_scene_tokens_end_the_witness(
-    tokenizer: ChainTokenizer,
-) -> None:
+async def test_the_engine_watches_for_the_chains_own_tokens_alone(tokenizer: ChainTokenizer) -> None:
     engine, chain = play(tokenizer, REVISED), tokenizer.chain
     await reflect(tokenizer, engine)
-    scene = {*chain.fields.values(), *chain.weights.values()}
-    control = tokenizer.control_ids
-    assert [each.stop_ids for each in engine.asked] == [control, control - scene, control]
+    assert [each.stop_ids for each in engine.asked] == [chain.all, chain.all - chain.scene, chain.all]
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize("chunk_size", [1, 2, 7])
+async def test_any_other_control_token_ends_its_stage_too(
+    tokenizer: ChainTokenizer, stage: Stage, chunk_size: int
+) -> None:
+    stray = next(iter(tokenizer.control_ids - tokenizer.chain.all))
+    engine = play(tokenizer, REVISED, chunk_size=chunk_size)
+    script = list(engine.scripts[stage])
+    engine.scripts = {**engine.scripts, stage: [*script[:2], stray, *script[2:]]}
+    reflection = await reflect(tokenizer, engine, revise_threshold=0.0)
+    assert Problem.STRAY_TOKEN in reflection.problems
+    assert f"refl-1-{stage}" in engine.closed
+    written = next(report for report in reflection.stages if report.stage is stage)
+    assert written.tokens <= 2 + chunk_size
 
 
 # What comes of it
