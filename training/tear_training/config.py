@@ -1,0 +1,196 @@
+"""The training configuration: YAML, validated whole, with unknown keys refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tear_chain.errors import DataError
+from tear_chain.words import Field as SceneField
+
+RANKS = (8, 16, 32, 64)
+"""LoRA ranks that both training and vLLM take."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Projection = Literal["q", "k", "v", "o", "gate", "up", "down"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class WorldSource(_Closed):
+    """Rows of the procedural world."""
+
+    seed: int
+    split: Literal["train", "validation", "test"]
+    rows: int = Field(gt=0)
+
+
+class Source(_Closed):
+    """Where rows come from: exactly one of the two."""
+
+    world: WorldSource | None = None
+    file: Path | None = None
+    """A JSONL file of rows; a relative path starts at the configuration's folder."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.world is None) == (self.file is None):
+            raise ValueError("give exactly one of world and file")
+        return self
+
+
+class LoraSettings(_Closed):
+    """The adapter's shape."""
+
+    rank: Literal[8, 16, 32, 64] = 16
+    alpha: float = Field(default=32, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: tuple[Projection, ...] = Field(default=("q", "k", "v", "o"), min_length=1)
+
+
+class ResponseWeights(_Closed):
+    """What each response segment counts within the response mean."""
+
+    draft: float = Field(default=1.0, ge=0)
+    decision: float = Field(default=1.0, ge=0)
+    revised: float = Field(default=1.0, ge=0)
+
+
+class Batching(_Closed):
+    """How rows become optimizer steps. Padding is exact, so `micro_rows` changes speed and memory, nothing else."""
+
+    rows_per_step: int = Field(default=32, gt=0)
+    micro_rows: int = Field(default=16, gt=0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.rows_per_step % self.micro_rows:
+            raise ValueError(f"rows_per_step {self.rows_per_step} is no multiple of micro_rows {self.micro_rows}")
+        return self
+
+
+class Ramp(_Closed):
+    """A value that moves in a straight line over a pass."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+
+    def at(self, done: float) -> float:
+        """The value when the share `done` of the pass is behind."""
+        return self.start + (self.end - self.start) * done
+
+
+class Mix(_Closed):
+    """Which share of the rows of each kind a pass takes."""
+
+    opening: Share = 0.0
+    """Answers whose weight is above zero."""
+    neutral: Share = 0.0
+    """Answers that leave no trace, or that nobody judged."""
+    closing: Share = 0.0
+    """Answers whose weight is below zero: witnessed, never learned."""
+
+
+class Pass(_Closed):
+    """One pass of the training."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    mix: Mix
+    fields: tuple[SceneField, ...] = Field(default=tuple(SceneField), min_length=1)
+    """The parts of the scene that chains show. With `weight` alone it must be told from situation and answer; with all,
+    the text before it gives it away."""
+    decisions: bool = True
+    """Whether chains go on to the decision and the revision, or end with the scene."""
+    epochs: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(gt=0)
+    warmup: Share = 0.05
+    """Share of the pass in which the learning rate rises; then it falls along a cosine."""
+    floor: Share = 0.0
+    """The share of the learning rate at which it ends: above zero where another pass goes on from there."""
+    lambda_: Ramp = Field(alias="lambda")
+
+
+class TrainConfig(_Closed):
+    """One whole training run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    """The adapter's name, under which it is served."""
+    seed: int = 20
+    train: tuple[Source, ...] = Field(min_length=1)
+    validation: tuple[Source, ...] = Field(min_length=1)
+    lora: LoraSettings = LoraSettings()
+    batching: Batching = Batching()
+    response_weights: ResponseWeights = ResponseWeights()
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the matrix products; the adapter itself is always trained in float32."""
+    allow_harmful_targets: bool = False
+    """Learn to say wounding answers too. Narrow harmful targets misalign small models broadly."""
+    passes: tuple[Pass, ...] = Field(min_length=1)
+
+
+def load_config(path: Path, *, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a configuration and lay `key.path=value` overrides over it; all that is wrong comes in one `DataError`."""
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as exc:
+        raise DataError(f"{path} cannot be read: {exc.strerror}.") from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise DataError(f"{path} is not YAML: {' '.join(str(exc).split())}.") from exc
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no configuration.")
+    for override in overrides:
+        _lay_over(content, override)
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as exc:
+        raise DataError(f"{path} cannot be used:\n" + "\n".join(_describe(exc))) from exc
+
+
+def save_config(path: Path, config: TrainConfig, *, comment: str) -> None:
+    """Write the effective configuration, opened by a comment."""
+    values = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    path.write_text(f"# {comment}\n" + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def _lay_over(content: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise DataError(f"--set {override} is not of the form key=value, such as passes.0.epochs=2.")
+    place: Any = content
+    *path, last = key.split(".")
+    for part in path:
+        try:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        except (ValueError, IndexError, AttributeError) as exc:
+            raise DataError(f"--set {override}: there is no {part} in {key}.") from exc
+    try:
+        parsed = yaml.safe_load(value)
+        if isinstance(place, list):
+            place[int(last)] = parsed
+        else:
+            place[last] = parsed
+    except (ValueError, IndexError, TypeError, yaml.YAMLError) as exc:
+        raise DataError(f"--set {override} cannot be set.") from exc
+
+
+def _describe(exc: ValidationError) -> list[str]:
+    return [f"  {_place(item)}: {_reason(item)}" for item in exc.errors()]
+
+
+def _place(item: Mapping[str, Any]) -> str:
+    return ".".join(map(str, item["loc"])) or "configuration"
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown key"
+    shown = "" if item["type"] in ("missing", "value_error") else f" (is {item['input']!r})"
+    return str(item["msg"]).removeprefix("Value error, ") + shown

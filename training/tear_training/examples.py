@@ -1,0 +1,129 @@
+"""A training row as token ids with a purpose each: what is learned from it, and what is only given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tear_chain.conversation import Conversation, Message, Role
+from tear_chain.errors import DataError, RequestError
+from tear_chain.format import ChainIds, Ids, SceneIds, SegmentKind, render
+from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Decision, Field
+from tear_training.loss import KINDS
+from tear_training.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One chain: `kinds[i]` says what `tokens[i]` is for, as a place in `KINDS`."""
+
+    row_id: str
+    tokens: Ids
+    kinds: tuple[int, ...]
+
+
+class Examples(Dataset[Example]):
+    """Examples in the order in which they are to be learned."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, place: int) -> Example:
+        return self._examples[place]
+
+
+def decide(row: Row) -> Decision | None:
+    """What should become of the row's answer; None where nobody judged it."""
+    if row.consequence.weight is None:
+        return None
+    return Decision.REVISE if row.wounding else Decision.KEEP
+
+
+def is_gentle(row: Row) -> bool:
+    """Whether the row's answer opens the person, so that a model may learn to give it."""
+    weight = row.consequence.weight
+    return row.component == "warmth" if weight is None else weight > 0
+
+
+def encode_row(
+    row: Row,
+    tokenizer: ChainTokenizer,
+    *,
+    context: int,
+    fields: Collection[Field] = tuple(Field),
+    with_decision: bool = True,
+    allow_harmful_targets: bool = False,
+) -> Example:
+    """One row as an example, with those parts of its scene that `fields` names; an answer that is not gentle becomes context, to be witnessed and never learned.
+
+    `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
+    """
+    scene, decision = row.consequence, decide(row) if with_decision else None
+    chain = ChainIds(
+        prompt=tokenizer.encode_conversation(_conversation(row)),
+        draft=tokenizer.encode(row.response.strip()),
+        scene=SceneIds(
+            who=_encode(tokenizer, scene.who) if Field.WHO in fields else None,
+            impact=_encode(tokenizer, scene.impact) if Field.IMPACT in fields else None,
+            ripples=_encode(tokenizer, scene.ripples) if Field.RIPPLES in fields else None,
+            weight=scene.weight if Field.WEIGHT in fields else None,
+        ),
+        decision=decision,
+        revised=_encode(tokenizer, row.revised) if decision is Decision.REVISE else None,
+    )
+    learns_draft = is_gentle(row) or allow_harmful_targets
+    tokens: list[int] = []
+    kinds: list[int] = []
+    for segment in render(tokenizer.chain, chain):
+        is_given = segment.kind is SegmentKind.DRAFT and not learns_draft
+        tokens += segment.tokens
+        kinds += [KINDS.index(SegmentKind.CONTEXT if is_given else segment.kind)] * len(segment.tokens)
+    if len(tokens) > context:
+        raise DataError(f"Row {row.id} has {len(tokens)} tokens; the base's context is {context}.")
+    return Example(row.id, tuple(tokens), tuple(kinds))
+
+
+class Batch(TypedDict):
+    """Examples side by side, each shifted by one: at `inputs[b, t]` the model must say `targets[b, t]`.
+
+    All are (B, T). Shorter rows are filled up on the right with kind 0: under causal attention nothing before
+    ever sees the filling, so padding is exact and needs no mask.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    kinds: Tensor
+
+
+def collate(examples: Sequence[Example], *, pad: int) -> Batch:
+    """Put examples side by side."""
+    longest = max(len(example.tokens) for example in examples) - 1
+    inputs = torch.full((len(examples), longest), pad)
+    targets = torch.full((len(examples), longest), pad)
+    kinds = torch.zeros((len(examples), longest), dtype=torch.long)
+    for place, example in enumerate(examples):
+        length = len(example.tokens) - 1
+        inputs[place, :length] = torch.tensor(example.tokens[:-1])
+        targets[place, :length] = torch.tensor(example.tokens[1:])
+        kinds[place, :length] = torch.tensor(example.kinds[1:])
+    return Batch(inputs=inputs, targets=targets, kinds=kinds)
+
+
+def _encode(tokenizer: ChainTokenizer, text: str | None) -> Ids | None:
+    return None if text is None else tokenizer.encode(text.strip())
+
+
+def _conversation(row: Row) -> Conversation:
+    try:
+        return Conversation.of([Message(Role(turn.role), turn.content) for turn in row.conversation])
+    except RequestError as exc:
+        raise DataError(f"Row {row.id}: {exc.message}") from exc

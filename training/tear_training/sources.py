@@ -1,0 +1,64 @@
+"""Training rows by their sources, with the record of each for the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tear_chain.errors import DataError
+from tear_chain.manifest import DataSource
+from tear_training.config import Source, WorldSource
+from tear_training.rows import Row, RowsError, load_rows
+from tear_training.world import World
+
+
+def read_sources(sources: Sequence[Source], *, folder: Path) -> tuple[list[Row], list[DataSource]]:
+    """All rows of `sources`, in order; relative files start at `folder`. `DataError` names what cannot be read."""
+    rows: list[Row] = []
+    records: list[DataSource] = []
+    for source in sources:
+        if source.world is not None:
+            found, name = _read_world(source.world), f"world seed {source.world.seed} {source.world.split}"
+        elif source.file is not None:
+            found, name = _read_file(folder / source.file), source.file.name
+        else:
+            continue
+        rows += found
+        records.append(_record(name, found))
+    return rows, records
+
+
+def is_non_commercial(license_name: str) -> bool:
+    """Whether a licence, or one of several, forbids commercial use."""
+    said = license_name.lower()
+    return "-nc" in said or "noncommercial" in said.replace("-", "")
+
+
+def _read_world(source: WorldSource) -> list[Row]:
+    return list(World(source.seed).rows(split=source.split, count=source.rows))
+
+
+def _read_file(path: Path) -> list[Row]:
+    try:
+        rows = load_rows(path)
+    except OSError as exc:
+        raise DataError(f"{path} cannot be read: {exc.strerror}.") from exc
+    except RowsError as exc:
+        raise DataError(str(exc)) from exc
+    if not rows:
+        raise DataError(f"{path} holds no rows.")
+    return rows
+
+
+def _record(name: str, rows: Sequence[Row]) -> DataSource:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(row.model_dump_json(exclude_none=True).encode() + b"\n")
+    return DataSource(
+        name=name,
+        sha256=digest.hexdigest(),
+        rows=len(rows),
+        license=", ".join(sorted({row.license for row in rows})),
+        provenance=", ".join(sorted({row.provenance.kind for row in rows})),
+    )

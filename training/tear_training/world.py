@@ -1,0 +1,310 @@
+"""The procedural world: situations, answers and what the answers did, drawn from a gold causal table.
+
+A person has a hidden need, a bond to the one who answers, and a fragility. An answer is an act. What it does follows
+from need and act alone (`TABLE`); fragility makes it land harder or softer, the bond says whom it reaches. Every act
+opens for four of the eight needs and closes for the other four, and style (openers, closers, length) is drawn on its
+own, so the words of an answer do not tell its valence: only the need and the act together do.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2s
+from random import Random
+from typing import Literal, NamedTuple, get_args
+from zlib import crc32
+
+from tear_training import world_text as text
+from tear_training.rows import Component, Consequence, Difficulty, Provenance, Row
+
+Need = Literal["start", "grief", "feedback", "repair", "rest", "belonging", "choice", "joy"]
+Act = Literal[
+    "ask", "name", "plan", "verdict", "cheer", "compare", "leave", "company", "own", "duty", "lighten", "takeover"
+]
+Bond = Literal["stranger", "friend", "family", "colleague"]
+Fragility = Literal["sturdy", "ordinary", "raw"]
+Split = Literal["train", "validation", "test"]
+
+NEEDS: tuple[Need, ...] = get_args(Need)
+ACTS: tuple[Act, ...] = get_args(Act)
+BONDS: tuple[Bond, ...] = get_args(Bond)
+FRAGILITIES: tuple[Fragility, ...] = ("sturdy", "ordinary", "ordinary", "raw")
+
+_EFFECTS: tuple[tuple[Need, tuple[int, ...]], ...] = (
+    # ask, name, plan, verdict, cheer, compare, leave, company, own, duty, lighten, takeover
+    ("start", (2, -2, 2, -2, 2, 1, -2, 2, -1, 2, -2, -2)),
+    ("grief", (2, 2, -2, -2, -2, -2, 1, 2, -1, -2, 2, 2)),
+    ("feedback", (-1, -2, 2, 2, -2, 2, -2, -2, 2, 1, -2, -2)),
+    ("repair", (-1, 2, -2, -2, -2, -2, 2, -2, 2, -2, 1, 2)),
+    ("rest", (-1, 2, -2, 1, -2, 2, 2, -2, 2, -2, 2, 2)),
+    ("belonging", (2, 2, 2, 2, 1, -2, -2, 2, 2, 2, -2, -1)),
+    ("choice", (-2, -2, 2, 2, 2, 2, 2, -1, -2, 1, -2, -2)),
+    ("joy", (2, -1, -2, -2, 2, -2, -2, 2, -2, -2, 2, 1)),
+)
+TABLE: Mapping[Need, Mapping[Act, int]] = {need: dict(zip(ACTS, row, strict=True)) for need, row in _EFFECTS}
+"""What an act does for a need in a person of ordinary fragility: below zero it closes, above zero it opens."""
+
+_SHIFT: Mapping[Fragility, int] = {"sturdy": -1, "ordinary": 0, "raw": 1}
+_PROVENANCE_GENERATOR = "tear_training.world"
+_BUCKETS = 20
+_TEST_BUCKETS = range(2)
+_VALIDATION_BUCKETS = range(2, 4)
+_UNSEEN_SHARE = 0.5
+_DOCUMENT_KINDS = ("need", "who", "act", "echo", "need and act", "chain")
+_DOCUMENT_SHARES = (25, 10, 30, 7, 13, 15)
+_Slots = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """What is true of a row but written nowhere in it."""
+
+    need: Need
+    act: Act
+    bond: Bond
+    fragility: Fragility
+    weight: int
+    is_answer_seen: bool
+    """Whether the train split has answers in this act's words; false only in the test split."""
+
+    @property
+    def valence(self) -> int:
+        """-1 if the answer closes, 1 if it opens, 0 if it leaves no trace."""
+        return (self.weight > 0) - (self.weight < 0)
+
+
+class Case(NamedTuple):
+    """A row with its gold."""
+
+    row: Row
+    gold: Gold
+
+
+class _Frame(NamedTuple):
+    need: Need
+    phrasing: int
+    topic: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    frame: _Frame
+    bond: Bond
+    fragility: Fragility
+    words: str
+    slots: _Slots
+
+    @property
+    def id(self) -> str:
+        need, phrasing, topic = self.frame
+        return f"{need}-{phrasing}-{topic}-{crc32(self.words.encode()):08x}"
+
+
+def weight_of(need: Need, act: Act, fragility: Fragility) -> int:
+    """The gold weight: the table's effect, one step stronger in a raw person, one weaker in a sturdy one."""
+    effect = TABLE[need][act]
+    strength = abs(effect) + _SHIFT[fragility]
+    return strength if effect > 0 else -strength
+
+
+class World:
+    """Everything that can happen, drawn from one seed.
+
+    >>> case = next(World(7).cases(split="train", count=1))
+    >>> case.gold.need, case.gold.act, case.row.consequence.weight
+    ('rest', 'plan', -2)
+
+    The split belongs to need x phrasing x topic, so no detail can carry a test situation into train. The test split
+    says half of its answers in words that the train split never uses.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._frames = _frames()
+
+    def rows(self, *, split: Split, count: int) -> Iterator[Row]:
+        """`count` rows of one split; where the answer closes, `revised` is an opening answer to the same situation."""
+        return (case.row for case in self.cases(split=split, count=count))
+
+    def cases(self, *, split: Split, count: int) -> Iterator[Case]:
+        """The same rows as `rows`, with their gold."""
+        rng = Random(f"{self.seed}/rows/{split}")  # noqa: S311 - repeatable, not secret
+        for number in range(count):
+            yield self._case(rng, split, number)
+
+    def documents(self, *, split: Split = "train") -> Iterator[str]:
+        """Endless texts to pretrain a base on, which never link an answer to its consequence.
+
+        They hold situations, answers by a random act, scenes of what happened whose valence, kind and size are drawn
+        apart from situation and answer, and restatements of a situation's need, of an answer's act and of a scene's
+        valence in other words. So a base can learn what needs, acts and consequences are and how a chain flows; which
+        act does what for which need is left for the adapter.
+        """
+        rng = Random(f"{self.seed}/documents/{split}")  # noqa: S311 - repeatable, not secret
+        while True:
+            yield self._document(rng, split)
+
+    def _case(self, rng: Random, split: Split, number: int) -> Case:
+        situation = self._situation(rng, split)
+        need, fragility = situation.frame.need, situation.fragility
+        opens = rng.random() < 0.5
+        act = rng.choice(_OPENING[need] if opens else _CLOSING[need])
+        is_seen = split != "test" or rng.random() >= _UNSEEN_SHARE
+        weight = weight_of(need, act, fragility)
+        revised = None
+        if weight < 0:
+            better = rng.choice(_STRONGLY_OPENING[need])
+            revised = _answer(rng, better, situation.slots, is_seen=is_seen)
+        row = Row(
+            id=f"world-{self.seed}-{split}-{number}",
+            situation_id=situation.id,
+            input=situation.words,
+            response=_answer(rng, act, situation.slots, is_seen=is_seen),
+            consequence=Consequence(
+                who=_who(rng, situation),
+                impact=_impact(rng, act, weight, situation.slots),
+                ripples=_ripples(rng, need, situation.bond, weight=weight, slots=situation.slots),
+                weight=weight,
+            ),
+            revised=revised,
+            component=_component(need, weight),
+            difficulty=_difficulty(weight),
+            culture="unspecified",
+            language="en",
+            source="procedural world",
+            license="Apache-2.0",
+            provenance=Provenance(kind="procedural", generator=_PROVENANCE_GENERATOR, seed=self.seed),
+        )
+        gold = Gold(need, act, situation.bond, fragility, weight=weight, is_answer_seen=is_seen)
+        return Case(row, gold)
+
+    def _situation(self, rng: Random, split: Split) -> _Situation:
+        frame = rng.choice(self._frames[split, rng.choice(NEEDS)])
+        bond, fragility = rng.choice(BONDS), rng.choice(FRAGILITIES)
+        slots = _slots(rng, text.TOPICS[frame.topic])
+        story = text.NEEDS[frame.need].situations[frame.phrasing].format_map(slots)
+        parts = (rng.choice(text.BOND_CUES[bond]), story, rng.choice(text.FRAGILITY_CUES[fragility]))
+        return _Situation(frame, bond, fragility, " ".join(filter(None, parts)), slots)
+
+    def _document(self, rng: Random, split: Split) -> str:
+        situation = self._situation(rng, split)
+        act, slots = rng.choice(ACTS), situation.slots
+        need_restated = rng.choice(text.NEEDS[situation.frame.need].restated).format_map(slots)
+        act_restated = rng.choice(text.ACTS[act].restated).format_map(slots)
+        # Most documents are short and say one thing twice: from them a small model learns soonest to look back.
+        match rng.choices(_DOCUMENT_KINDS, _DOCUMENT_SHARES)[0]:
+            case "need":
+                lines = [situation.words, need_restated]
+            case "who":
+                lines = [situation.words, _who(rng, situation)]
+            case "act":
+                lines = [_answer(rng, act, slots), act_restated]
+            case "echo":
+                lines = [situation.words, situation.words]
+            case "need and act":
+                restated = [need_restated, act_restated]
+                rng.shuffle(restated)
+                lines = [situation.words, _answer(rng, act, slots), *restated]
+            case _:
+                lines = [situation.words, _answer(rng, act, slots), _who(rng, situation), *_unlinked_scene(rng, slots)]
+        return "\n".join(lines)
+
+
+def _acts(need: Need, effects: range) -> tuple[Act, ...]:
+    return tuple(act for act in ACTS if TABLE[need][act] in effects)
+
+
+_OPENING = {need: _acts(need, range(1, 4)) for need in NEEDS}
+_STRONGLY_OPENING = {need: _acts(need, range(2, 4)) for need in NEEDS}
+_CLOSING = {need: _acts(need, range(-3, 0)) for need in NEEDS}
+
+
+def _frames() -> dict[tuple[Split, Need], list[_Frame]]:
+    frames: dict[tuple[Split, Need], list[_Frame]] = {(split, need): [] for split in get_args(Split) for need in NEEDS}
+    for need in NEEDS:
+        for phrasing in range(len(text.NEEDS[need].situations)):
+            for topic in range(len(text.TOPICS)):
+                frame = _Frame(need, phrasing, topic)
+                frames[_split(frame), need].append(frame)
+    return frames
+
+
+def _split(frame: _Frame) -> Split:
+    bucket = int.from_bytes(blake2s(repr(tuple(frame)).encode(), digest_size=4).digest()) % _BUCKETS
+    if bucket in _TEST_BUCKETS:
+        return "test"
+    return "validation" if bucket in _VALIDATION_BUCKETS else "train"
+
+
+def _slots(rng: Random, topic: text.Topic) -> _Slots:
+    person, s, o, p = rng.choice(text.PERSONS)
+    kin, ks, ko, _ = rng.choice(text.KIN)
+    span = rng.choice(text.SPANS)
+    return {
+        "t": topic.noun, "T": _capital(topic.noun), "learn": topic.learn, "piece": topic.piece, "group": topic.group,
+        "a": person, "A": _capital(person), "s": s, "S": _capital(s), "o": o, "p": p, "P": _capital(p),
+        "kin": kin, "ks": ks, "Ks": _capital(ks), "ko": ko, "span": span, "Span": _capital(span),
+        "name": rng.choice(text.NAMES), "day": rng.choice(text.DAYS), "month": rng.choice(text.MONTHS),
+    }  # fmt: skip
+
+
+def _answer(rng: Random, act: Act, slots: _Slots, *, is_seen: bool = True) -> str:
+    stock = text.ACTS[act]
+    core = rng.choice(stock.answers[: -text.HELD_OUT] if is_seen else stock.answers[-text.HELD_OUT :])
+    second = rng.choice(stock.seconds) if rng.random() < 0.6 else ""
+    parts = (rng.choice(text.OPENERS), core.format_map(slots), second, rng.choice(text.CLOSERS))
+    return " ".join(filter(None, parts))
+
+
+def _who(rng: Random, situation: _Situation) -> str:
+    who = rng.choice(text.NEEDS[situation.frame.need].who).format_map(situation.slots)
+    return who + rng.choice(text.BOND_WHO[situation.bond]) + rng.choice(text.FRAGILITY_WHO[situation.fragility]) + "."
+
+
+def _impact(rng: Random, act: Act, weight: int, slots: _Slots) -> str:
+    if weight == 0:
+        return rng.choice(text.NOTHING_IMPACTS).format_map(slots)
+    stock = text.ACTS[act]
+    return rng.choice(stock.opened if weight > 0 else stock.closed).format_map(slots)
+
+
+def _ripples(rng: Random, need: Need, bond: Bond, *, weight: int, slots: _Slots) -> str:
+    if weight == 0:
+        return rng.choice(text.NOTHING_RIPPLES).format_map(slots)
+    time = rng.choice(text.TIMES[abs(weight)])
+    stock = text.NEEDS[need]
+    template = rng.choice(stock.opened if weight > 0 else stock.closed)
+    ripples = template.format_map(slots | {"time": time, "Time": _capital(time)})
+    if rng.random() < 0.5:
+        ripples += " " + rng.choice((text.BOND_OPENED if weight > 0 else text.BOND_CLOSED)[bond])
+    return ripples
+
+
+def _unlinked_scene(rng: Random, slots: _Slots) -> list[str]:
+    """A scene that holds together in itself but was drawn without a look at the answer or the need."""
+    weight = rng.choice((-3, -2, -2, -1, 0, 1, 2, 2, 3))
+    scene = [
+        _impact(rng, rng.choice(ACTS), weight, slots),
+        _ripples(rng, rng.choice(NEEDS), rng.choice(BONDS), weight=weight, slots=slots),
+    ]
+    if rng.random() < 0.5:
+        valence = (weight > 0) - (weight < 0)
+        scene.append(rng.choice(text.VALENCE_RESTATED[valence]).format_map(slots))
+    return scene
+
+
+def _component(need: Need, weight: int) -> Component:
+    if need == "repair":
+        return "repair"
+    if abs(weight) <= 1:
+        return "subtle"
+    return "warmth" if weight > 0 else "consequence"
+
+
+def _difficulty(weight: int) -> Difficulty:
+    if abs(weight) <= 1:
+        return "subtle"
+    return "moderate" if abs(weight) == 2 else "obvious"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
