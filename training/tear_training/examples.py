@@ -63,7 +63,9 @@ def encode_row(
     with_decision: bool = True,
     allow_harmful_targets: bool = False,
 ) -> Example:
-    """One row as an example, with those parts of its scene that `fields` names; an answer that is not gentle becomes context, to be witnessed and never learned.
+    """One row as an example, with those parts of its scene that `fields` names.
+
+    An answer that is not gentle becomes context, to be witnessed and never learned.
 
     `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
     """

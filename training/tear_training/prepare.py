@@ -131,7 +131,7 @@ def prepare_base(
             format_version=FORMAT_VERSION,
             name=name,
             fingerprint=fingerprint(files),
-            source=str(src) if source != src else source.resolve().name,
+            source=source.resolve().name if Path(src).is_dir() else str(src),
             license=license or _find_license(source) or "unknown",
             context=text.context,
             tokens=dict(tekken.slots),

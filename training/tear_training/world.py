@@ -1,9 +1,13 @@
 """The procedural world: situations, answers and what the answers did, drawn from a gold causal table.
 
 A person has a hidden need, a bond to the one who answers, and a fragility. An answer is an act. What it does follows
-from need and act alone (`TABLE`); fragility makes it land harder or softer, the bond says whom it reaches. Every act
-opens for four of the eight needs and closes for the other four, and style (openers, closers, length) is drawn on its
-own, so the words of an answer do not tell its valence: only the need and the act together do.
+from need and act alone (`TABLE`); fragility makes it land harder or softer, the bond says whom it reaches. Six acts
+open most people and six close them, and six cells turn that round: a plan helps someone stuck and hurts someone who
+grieves, a plain verdict wounds all but those who asked for one. Openers, closers and length are drawn on their own.
+
+So most of an answer's valence can be told from its act alone, as a bag of words can. That is as much as nano's adapter
+learns in five minutes; a table in which every act opens for four needs and closes for four was tried, and was not
+learned (docs/measurements.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,14 +35,14 @@ FRAGILITIES: tuple[Fragility, ...] = ("sturdy", "ordinary", "ordinary", "raw")
 
 _EFFECTS: tuple[tuple[Need, tuple[int, ...]], ...] = (
     # ask, name, plan, verdict, cheer, compare, leave, company, own, duty, lighten, takeover
-    ("start", (2, -2, 2, -2, 2, 1, -2, 2, -1, 2, -2, -2)),
-    ("grief", (2, 2, -2, -2, -2, -2, 1, 2, -1, -2, 2, 2)),
-    ("feedback", (-1, -2, 2, 2, -2, 2, -2, -2, 2, 1, -2, -2)),
-    ("repair", (-1, 2, -2, -2, -2, -2, 2, -2, 2, -2, 1, 2)),
-    ("rest", (-1, 2, -2, 1, -2, 2, 2, -2, 2, -2, 2, 2)),
-    ("belonging", (2, 2, 2, 2, 1, -2, -2, 2, 2, 2, -2, -1)),
-    ("choice", (-2, -2, 2, 2, 2, 2, 2, -1, -2, 1, -2, -2)),
-    ("joy", (2, -1, -2, -2, 2, -2, -2, 2, -2, -2, 2, 1)),
+    ("start", (2, 1, 2, -2, 2, -2, -1, 2, 1, -2, -1, -2)),
+    ("grief", (2, 2, -2, -2, -2, -2, -2, 2, 1, -2, -2, 2)),
+    ("feedback", (2, 1, 2, 2, 1, -2, -2, 1, 2, -2, -2, -2)),
+    ("repair", (1, 2, 2, -2, 1, -2, -2, 1, 2, -2, -2, -1)),
+    ("rest", (1, 2, 2, -2, 1, -1, 2, 2, 2, -2, -2, -1)),
+    ("belonging", (2, 2, 2, -1, 2, -2, -2, 2, 1, -2, -2, -2)),
+    ("choice", (2, 2, 2, -1, 1, -2, -2, 2, 1, -1, -2, -2)),
+    ("joy", (2, 2, 1, -2, 2, -2, -2, 2, 1, -2, 2, -2)),
 )
 TABLE: Mapping[Need, Mapping[Act, int]] = {need: dict(zip(ACTS, row, strict=True)) for need, row in _EFFECTS}
 """What an act does for a need in a person of ordinary fragility: below zero it closes, above zero it opens."""
