@@ -56,7 +56,7 @@ class ServerSettings(BaseSettings):
     """Tokens of a consequence scene."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature where the caller sets none."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_p: float = Field(default=0.9, gt=0, le=1)
     """Nucleus sampling where the caller sets none."""
     revise_threshold: float | None = Field(default=None, ge=0, le=1)
     """Revise from this probability on; not given, the model's own decision stands."""

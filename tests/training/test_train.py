@@ -67,7 +67,7 @@ def test_the_adapter_is_whole_and_fits_its_base(trained: Path, tiny_base: Path) 
         ("integration", 0.3, 1.0),
     ]
     assert [source.rows for source in manifest.data] == [24, 6]
-    assert {"nll_response", "nll_consequence", "nll_decision", "decision_accuracy"} <= manifest.metrics.keys()
+    assert {"nll_response", "nll_consequence", "nll_decision", "decision_given_scene"} <= manifest.metrics.keys()
 
 
 def test_the_adapter_is_what_vllm_takes(trained: Path) -> None:

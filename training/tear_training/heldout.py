@@ -53,9 +53,9 @@ def held_out(
     }
     found |= {"nll_response": loss.response.item(), "nll_consequence": loss.consequence.item()}
     if weights.asked:
-        found["weight_sign_accuracy"] = weights.right / weights.asked
+        found["weight_sign_given_scene"] = weights.right / weights.asked
     if decisions.asked:
-        found["decision_accuracy"] = decisions.right / decisions.asked
+        found["decision_given_scene"] = decisions.right / decisions.asked
     return found
 
 

@@ -314,12 +314,13 @@ class _Report(TrainerCallback):
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(bar_width=24),
+        # Eighty columns hold it all: the losses of response and consequence, λ, speed and what is left.
+        TextColumn("{task.description:<11}"),
+        BarColumn(bar_width=8),
         MofNCompleteColumn(),
-        TextColumn("response {task.fields[response]:.3f}  consequence {task.fields[consequence]:.3f}"),
+        TextColumn("resp. {task.fields[response]:.3f} cons. {task.fields[consequence]:.3f}"),
         TextColumn("λ {task.fields[lambda_]:.2f}"),
-        TextColumn("{task.fields[rate]:,.0f} tokens/s"),
+        TextColumn("{task.fields[rate]:,.0f} tok/s"),
         TimeRemainingColumn(),
         console=console,
     )
