@@ -7,7 +7,7 @@ grieves, a plain verdict wounds all but those who asked for one. Openers, closer
 
 So most of an answer's valence can be told from its act alone, as a bag of words can. That is as much as nano's adapter
 learns in five minutes; a table in which every act opens for four needs and closes for four was tried, and was not
-learned (docs/measurements.md).
+learned without a curriculum over needs (docs/measurements.md).
 """
 
 from collections.abc import Iterator, Mapping
