@@ -15,10 +15,13 @@ from tear_training.world import Case, World
 SEED = 20261122
 """Not the seed that the adapter's rows were drawn with; the test split shares no situation with them anyway."""
 
+GROUP = 100
+"""Drafts of each kind."""
+
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return list(World(SEED).cases(split="test", count=400))
+    return list(World(SEED).cases(split="test", count=900))
 
 
 def test_at_least_99_of_100_chains_are_well_formed(http: httpx.Client, cases: Sequence[Case]) -> None:
@@ -30,21 +33,31 @@ def test_at_least_99_of_100_chains_are_well_formed(http: httpx.Client, cases: Se
 
 
 def test_held_out_drafts_are_judged_by_what_they_do(http: httpx.Client, cases: Sequence[Case]) -> None:
-    """Of wounding drafts at least 80 % are revised, of kind ones at least 80 % kept; their weights differ in sign."""
-    wounding = [case for case in cases if case.gold.valence < 0][:100]
-    kind = [case for case in cases if case.gold.valence > 0][:100]
-    seen = {
-        name: _reflect(http, [_body(case, seed=0, draft=case.row.response, temperature=0) for case in group])
-        for name, group in (("wounding", wounding), ("kind", kind))
-    }
-    revised = mean(reflection["decision"] == "revise" for reflection in seen["wounding"])
-    kept = mean(reflection["decision"] == "keep" for reflection in seen["kind"])
-    weights = {name: mean(reflection["expected_weight"] for reflection in group) for name, group in seen.items()}
-    print(f"wounding drafts revised: {revised:.2f}; kind drafts kept: {kept:.2f}; mean expected weights: {weights}")
-    assert len(wounding) == len(kind) == 100
-    assert revised >= 0.8
-    assert kept >= 0.8
-    assert weights["wounding"] < 0 < weights["kind"]
+    """Of wounding drafts at least 80 % are revised, of kind ones at least 80 % kept; their weights differ in sign.
+
+    No draft here, nor its situation, was trained on. The bars are for drafts put together of wordings that training
+    knew; for those in wordings it never met, the figures are printed, and the weights must still differ in sign.
+    """
+    for is_seen in (True, False):
+        judged = [case for case in cases if case.gold.valence and case.gold.is_answer_seen is is_seen]
+        wounding = _judge(http, [case for case in judged if case.gold.valence < 0][:GROUP])
+        kind = _judge(http, [case for case in judged if case.gold.valence > 0][:GROUP])
+        revised = mean(reflection["decision"] == "revise" for reflection in wounding)
+        kept = mean(reflection["decision"] == "keep" for reflection in kind)
+        weights = [mean(reflection["expected_weight"] for reflection in group) for group in (wounding, kind)]
+        print(
+            f"{'known' if is_seen else 'unknown'} wordings: wounding drafts revised {revised:.2f}, kind drafts kept "
+            f"{kept:.2f}, mean expected weights {weights[0]:+.2f} and {weights[1]:+.2f}"
+        )
+        assert len(wounding) == len(kind) == GROUP
+        assert weights[0] < 0 < weights[1]
+        if is_seen:
+            assert revised >= 0.8
+            assert kept >= 0.8
+
+
+def _judge(http: httpx.Client, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    return _reflect(http, [_body(case, seed=0, draft=case.row.response, temperature=0) for case in cases])
 
 
 def _body(case: Case, *, seed: int, **more: object) -> dict[str, Any]:
