@@ -26,6 +26,24 @@ class Sampling:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
 
+    def asked(
+        self,
+        *,
+        temperature: float | None,
+        top_p: float | None,
+        seed: int | None,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+    ) -> Sampling:
+        """What a caller asks for, over these defaults where a caller says nothing."""
+        return Sampling(
+            temperature=self.temperature if temperature is None else temperature,
+            top_p=self.top_p if top_p is None else top_p,
+            seed=seed,
+            frequency_penalty=frequency_penalty,
+            presence_penalty=presence_penalty,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:

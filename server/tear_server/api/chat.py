@@ -19,7 +19,6 @@ from tear_server.api.narrator import Narrator
 from tear_server.api.problems import error_body
 from tear_server.api.schemas import ChatRequest, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
-from tear_server.engine import Sampling
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -48,14 +47,14 @@ def _to_request(body: ChatRequest, service: Service) -> ReflectionRequest:
     body.refuse_unsupported()
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
-    options, default = body.reflection, service.sampling
+    options = body.reflection
     return ReflectionRequest(
         id=f"refl-{uuid.uuid4().hex}",
         model=model,
         conversation=to_conversation(body.messages),
-        sampling=Sampling(
-            temperature=default.temperature if body.temperature is None else body.temperature,
-            top_p=default.top_p if body.top_p is None else body.top_p,
+        sampling=service.sampling.asked(
+            temperature=body.temperature,
+            top_p=body.top_p,
             seed=body.seed,
             frequency_penalty=body.frequency_penalty,
             presence_penalty=body.presence_penalty,

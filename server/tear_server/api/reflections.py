@@ -15,7 +15,6 @@ from tear_chain.wire import dump_event, dump_reflection
 from tear_server.api.chat import GONE
 from tear_server.api.schemas import ReflectionBody, to_conversation
 from tear_server.api.sse import EventStream, named, unless_disconnected
-from tear_server.engine import Sampling
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -41,16 +40,11 @@ def reflection_routes(service: Service) -> APIRouter:
 
 def _to_request(body: ReflectionBody, service: Service) -> ReflectionRequest:
     model = body.model if body.model is not None else service.model
-    default = service.sampling
     return ReflectionRequest(
         id=f"refl-{uuid.uuid4().hex}",
         model=model,
         conversation=to_conversation(body.messages),
-        sampling=Sampling(
-            temperature=default.temperature if body.temperature is None else body.temperature,
-            top_p=default.top_p if body.top_p is None else body.top_p,
-            seed=body.seed,
-        ),
+        sampling=service.sampling.asked(temperature=body.temperature, top_p=body.top_p, seed=body.seed),
         max_tokens=body.max_completion_tokens,
         draft=body.draft,
         bypass=service.is_direct(model),
