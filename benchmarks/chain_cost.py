@@ -1,8 +1,9 @@
-"""What the chain costs: three chained requests against one vLLM request of the same total length.
+"""What the chain costs: reflections against one vLLM request of the same total length each.
 
 Both run on one engine, in one process, with the same adapter and prompts, in turns; every round compares the
-wall time of `concurrent` reflections (draft, witness, revision) with that of as many single requests, each
-of which generates exactly as many tokens as its reflection did. The figure is the median of the rounds' ratios.
+wall time of `concurrent` reflections with that of as many single requests, each of which generates exactly as many
+tokens as its reflection did. Once the model decides whether to keep or revise; once every draft is revised, so that
+all three stages run and most of nano's decisions are overruled. The figures are the medians of the rounds' ratios.
 
     make bench
 """
@@ -14,6 +15,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from report import Result, report
@@ -32,7 +34,9 @@ from tear_server.reflection import ReflectionRequest, Reflector
 from tear_training.world import World
 
 NANO = Path(__file__).parent.parent / "training" / "nano"
-ROUNDS = {1: 30, 16: 15}
+ROUNDS = {1: 20, 16: 20}
+CASES = {"model decides": None, "all revised": 0.0}
+"""By the threshold from which a draft is revised."""
 
 
 async def measure(base: Path, adapter_folder: Path) -> list[Result]:
@@ -45,26 +49,25 @@ async def measure(base: Path, adapter_folder: Path) -> list[Result]:
         base, files, name=card.name, options=EngineOptions(max_model_len=card.context)
     ) as engine:
         bench = Bench(engine, tokenizer, adapter.name, context=card.context)
-        for concurrent, rounds in ROUNDS.items():
+        for (concurrent, rounds), (case, threshold) in product(ROUNDS.items(), CASES.items()):
             questions = bench.questions(concurrent * (rounds + 1))
             ratios, speeds, tokens = [], [], 0
             for index in range(rounds + 1):
-                batch = questions[index * concurrent : (index + 1) * concurrent]
-                chain_s, reflections = await bench.chains(batch, tag=f"{concurrent}-{index}")
+                batch = [f"{case} {question}" for question in questions[index * concurrent : (index + 1) * concurrent]]
+                tag = f"{threshold}-{concurrent}-{index}"
+                chain_s, reflections = await bench.chains(batch, threshold=threshold, tag=tag)
                 lengths = [sum(report.tokens for report in reflection.stages) for reflection in reflections]
-                single_s = await bench.singles(batch, lengths, tag=f"{concurrent}-{index}")
+                single_s = await bench.singles(batch, lengths, tag=tag)
                 if index == 0:
                     continue  # the first round warms both
                 ratios.append(chain_s / single_s)
                 speeds.append(sum(lengths) / chain_s)
                 tokens += sum(lengths)
-            bar = "<= 1.05" if concurrent == 16 else None
+            bar, named = "<= 1.05" if concurrent == 16 else None, f"{concurrent} concurrent, {case}"
             results += [
-                Result(
-                    f"chain time / single request time, {concurrent} concurrent", statistics.median(ratios), "×", bar
-                ),
-                Result(f"chain throughput, {concurrent} concurrent", statistics.median(speeds), "tokens/s"),
-                Result(f"tokens per reflection, {concurrent} concurrent", tokens / (rounds * concurrent), "tokens"),
+                Result(f"chain time / single request time, {named}", statistics.median(ratios), "×", bar),
+                Result(f"chain throughput, {named}", statistics.median(speeds), "tokens/s"),
+                Result(f"tokens per reflection, {named}", tokens / (rounds * concurrent), "tokens"),
             ]
     return results
 
@@ -80,8 +83,10 @@ class Bench:
         """Unseen situations: each is asked once, so that no cache of an earlier round helps either side."""
         return [str(row.input) for row in World(seed=11).rows(split="test", count=count)]
 
-    async def chains(self, questions: Sequence[str], *, tag: str) -> tuple[float, list[Reflection]]:
-        """Seconds for all reflections at once; every draft is revised, so that all three stages run."""
+    async def chains(
+        self, questions: Sequence[str], *, threshold: float | None, tag: str
+    ) -> tuple[float, list[Reflection]]:
+        """Seconds for all reflections at once."""
         plans = [
             self._reflector.plan(
                 ReflectionRequest(
@@ -89,7 +94,7 @@ class Bench:
                     model="bench",
                     conversation=Conversation.asking(question),
                     sampling=Sampling(temperature=0.7, seed=index),
-                    revise_threshold=0.0,
+                    revise_threshold=threshold,
                 )
             )
             for index, question in enumerate(questions)

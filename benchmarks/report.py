@@ -38,7 +38,13 @@ def report(name: str, results: Sequence[Result], *, note: str = "") -> None:
     """Print and write; the file is a list of `{name, value, bar, ok, unit, machine, versions}`."""
     table = Table("figure", "value", "unit", "bar", "ok", title=name, caption=note or None)
     for result in results:
-        table.add_row(result.name, f"{result.value:.4g}", result.unit, result.bar or "", str(result.ok or ""))
+        table.add_row(
+            result.name,
+            f"{result.value:.4g}",
+            result.unit,
+            result.bar or "",
+            {None: "", True: "yes", False: "no"}[result.ok],
+        )
     Console().print(table)
     machine, versions = describe_machine(), describe_versions()
     rows = [{**asdict(result), "ok": result.ok, "machine": machine, "versions": versions} for result in results]

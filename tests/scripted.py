@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
 
 from tear_chain.errors import EngineDead, EngineError
 from tear_chain.words import Stage
@@ -14,12 +13,16 @@ UNLIKELY = -20.0
 
 
 class ScriptedEngine:
-    """Plays one token script per stage, as an engine would: it stops at a stop id or at the token limit."""
+    """Plays one token script per stage, as an engine would: it stops at a stop id or at the token limit.
+
+    A script that ends with a token of `leads_to` is followed by that stage's, all in one request.
+    """
 
     def __init__(
         self,
         scripts: Mapping[Stage, Sequence[int]],
         *,
+        leads_to: Mapping[int, Stage] | None = None,
         logprobs: Mapping[int, float] | None = None,
         chunk_size: int = 1,
         cached_tokens: int = 0,
@@ -27,6 +30,7 @@ class ScriptedEngine:
         fail_in: Stage | None = None,
     ) -> None:
         self.scripts = scripts
+        self.leads_to = leads_to or {}
         self.logprobs = logprobs or {}
         self.chunk_size = chunk_size
         self.cached_tokens = cached_tokens
@@ -35,30 +39,34 @@ class ScriptedEngine:
         self.fail_in = fail_in
         self.dead = False
         self.asked: list[Generation] = []
+        self.reached: list[Stage] = []
+        """The stages it began to write, in turn."""
         self.closed: list[str] = []
         """Ids of generations whose iterator was closed or ran out: none may be left behind."""
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         self.asked.append(generation)
-        stage = next(stage for stage in Stage if generation.id.endswith(stage.value))
+        first = next(stage for stage in Stage if stage.value in generation.id)
         try:
-            if self.hang_in is stage:
-                await asyncio.Event().wait()
             if self.dead:
                 raise EngineDead("The scripted engine is dead.")
-            if self.fail_in is stage:
-                raise EngineError("The scripted engine fails here.")
-            tokens, finish = self._play(stage, generation)
-            for start in range(0, len(tokens), self.chunk_size):
-                part = tuple(tokens[start : start + self.chunk_size])
-                last = start + self.chunk_size >= len(tokens)
-                yield Chunk(
-                    tokens=part,
-                    watched=tuple(self._watched(generation) for _ in part) if generation.watch else (),
-                    cached_tokens=self.cached_tokens,
-                    finish=finish if last else None,
-                )
-                await asyncio.sleep(0)
+            scenes, finish = self.play(first, generation)
+            for number, (stage, tokens) in enumerate(scenes, start=1):
+                self.reached.append(stage)
+                if self.hang_in is stage:
+                    await asyncio.Event().wait()
+                if self.fail_in is stage:
+                    raise EngineError("The scripted engine fails here.")
+                for start in range(0, len(tokens), self.chunk_size):
+                    part = tuple(tokens[start : start + self.chunk_size])
+                    last = number == len(scenes) and start + self.chunk_size >= len(tokens)
+                    yield Chunk(
+                        tokens=part,
+                        watched=tuple(self._watched(generation) for _ in part) if generation.watch else (),
+                        cached_tokens=self.cached_tokens,
+                        finish=finish if last else None,
+                    )
+                    await asyncio.sleep(0)
         finally:
             await asyncio.sleep(0)  # aborting takes an engine a moment; who cancels that, too, leaves it at work
             self.closed.append(generation.id)
@@ -67,14 +75,25 @@ class ScriptedEngine:
         if self.dead:
             raise EngineDead("The scripted engine is dead.")
 
-    def _play(self, stage: Stage, generation: Generation) -> tuple[list[int], Finish]:
-        script = list(self.scripts[stage])
-        with suppress(StopIteration):
-            end = next(index for index, token in enumerate(script) if token in generation.stop_ids)
-            script = script[: end + 1]
-            if len(script) <= generation.max_tokens:
-                return script, Finish.STOP
-        return script[: generation.max_tokens], Finish.LENGTH
+    def play(self, stage: Stage, generation: Generation) -> tuple[list[tuple[Stage, list[int]]], Finish]:
+        """What a generation that begins in `stage` writes, stage by stage, and how it ends.
+
+        One that is asked for in the midst of a stage goes on after the last token of its prompt.
+        """
+        scenes: list[tuple[Stage, list[int]]] = []
+        room = generation.max_tokens
+        begins = self.scripts[stage].index(generation.prompt[-1]) + 1 if generation.id.endswith("-watched") else 0
+        while True:
+            script, begins = self.scripts[stage][begins:], 0
+            end = next((index for index, token in enumerate(script, 1) if token in generation.stop_ids), None)
+            scenes.append((stage, list(script[: min(end or len(script), room)])))
+            room -= len(scenes[-1][1])
+            following = self.leads_to.get(script[-1]) if script else None
+            if end is not None and len(scenes[-1][1]) == end:
+                return scenes, Finish.STOP
+            if room == 0 or following is None:
+                return scenes, Finish.LENGTH
+            stage = following
 
     def _watched(self, generation: Generation) -> dict[int, float]:
         return {token: self.logprobs.get(token, UNLIKELY) for token in generation.watch}

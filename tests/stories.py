@@ -17,7 +17,7 @@ from tear_chain.manifest import DRAFT_WITNESS_REVISE, Manifest
 from tear_chain.prepared import PreparedBase
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
-from tear_chain.words import Stage
+from tear_chain.words import Decision, Stage
 from tear_server.api.app import build_app
 from tear_server.budget import Limits
 from tear_server.engine import Engine, Sampling
@@ -89,7 +89,10 @@ LIMITS = Limits(context=2048, answer=128, witness=96)
 
 def play(tokenizer: ChainTokenizer, story: Story, **options: Any) -> ScriptedEngine:
     """An engine that writes `story`; `options` are the engine's."""
-    return ScriptedEngine({stage: spell(tokenizer, *parts) for stage, parts in story.items()}, **options)
+    chain = tokenizer.chain
+    leads_to = {chain.witness: Stage.WITNESS, chain.decisions[Decision.REVISE]: Stage.REVISED}
+    scripts = {stage: spell(tokenizer, *parts) for stage, parts in story.items()}
+    return ScriptedEngine(scripts, **{"leads_to": leads_to, **options})
 
 
 def service_over(

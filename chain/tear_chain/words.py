@@ -104,7 +104,7 @@ class StageReport:
     """Tokens that the model generated in this stage, control tokens included."""
     prompt_tokens: int
     cached_tokens: int
-    """How many of `prompt_tokens` the engine's prefix cache answered."""
+    """How many of `prompt_tokens` the engine held already: in its prefix cache, or from writing them itself."""
     first_token_seconds: float | None
     """From asking the engine to its first token; None when it generated nothing."""
     seconds: float

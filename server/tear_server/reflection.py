@@ -1,7 +1,8 @@
 """Draft → witness → keep | revise: the chain as a stream of events, read from top to bottom.
 
-Each stage is one engine request whose prompt extends the one before token for token, so that the engine's
-prefix cache answers all but the newest tokens. All stages use one adapter, since that cache is kept by adapter.
+Each stage's prompt extends the one before token for token. So one engine request can write the whole chain; where it
+must be cut, the next request finds all but its newest tokens in the engine's prefix cache. All stages use one adapter,
+since that cache is kept by adapter.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from tear_chain.errors import InvalidRequest
 from tear_chain.events import Completed, Event, StageCompleted, Witnessed
 from tear_chain.format import draft_prompt, revised_prompt, witness_prompt
 from tear_chain.tokenizer import ChainTokenizer
-from tear_chain.words import CUTS, Decision, Outcome, Problem, Reflection, Stage, StageReport, Status
+from tear_chain.words import CUTS, Decision, Field, Outcome, Problem, Reflection, Stage, StageReport, Status
 from tear_server.budget import Budget, Limits, plan_budget
 from tear_server.engine import Engine, Generation, Sampling
+from tear_server.relay import Course, Relay
 from tear_server.stages import TextStage, WitnessStage
 
 _MISSING = frozenset({Problem.MISSING_WHO, Problem.MISSING_IMPACT, Problem.MISSING_RIPPLES, Problem.MISSING_WEIGHT})
@@ -91,53 +93,54 @@ class Reflector:
         request, tokens, budget = plan.request, self._tokenizer.chain, plan.budget
         problems: list[Problem] = []
         reports: list[StageReport] = []
-
-        # 1. Draft
         draft = TextStage(Stage.DRAFT, self._tokenizer, expected_end=tokens.witness, stops=request.stops)
-        if plan.draft is None:
-            generation = self._generation(plan, Stage.DRAFT, draft_prompt(tokens, plan.prompt), budget.draft)
-            async with aclosing(draft.run(self._engine, generation)) as events:
-                async for event in events:
-                    yield event
-        else:
-            draft.supply(request.draft or "", plan.draft)
-            yield StageCompleted(draft.report, draft.text)
-        problems += draft.problems
-        reports.append(draft.report)
-        if not plan.reflects:
-            yield Completed(_bypassed(plan, draft, problems, adapter=self._adapter))
-            return
-
-        # 2. Witness
         witness = WitnessStage(self._tokenizer)
-        prompt = witness_prompt(tokens, plan.prompt, draft.ids)
-        generation = self._generation(plan, Stage.WITNESS, prompt, budget.witness, watch=witness.watch)
-        async with aclosing(witness.run(self._engine, generation)) as events:
-            async for event in events:
-                yield event
-        problems += witness.problems
-        reports.append(witness.report)
 
-        # 3. Keep or revise. A witness without a decision keeps the draft: nothing was foreseen against it.
-        # A draft without a word is no answer, whatever was foreseen.
-        decision = witness.decide(request.revise_threshold) if draft.text.strip() else Decision.REVISE
-        yield Witnessed(witness.scene, witness.expected_weight, decision, witness.revise_probability)
-        answer = draft
-        if decision is Decision.REVISE:
-            # 4. Revision
-            revised = TextStage(Stage.REVISED, self._tokenizer, expected_end=tokens.end, stops=request.stops)
-            prompt = revised_prompt(tokens, plan.prompt, draft.ids, witness.ids)
-            left = budget.revised(draft=draft.report.tokens, witness=witness.report.tokens)
-            generation = self._generation(plan, Stage.REVISED, prompt, left)
-            async with aclosing(revised.run(self._engine, generation)) as events:
+        async with self._relay(plan, watch=witness.watch) as engine:
+            # 1. Draft
+            if plan.draft is None:
+                generation = self._generation(plan, Stage.DRAFT, draft_prompt(tokens, plan.prompt), budget.draft)
+                async with aclosing(draft.run(engine, generation)) as events:
+                    async for event in events:
+                        yield event
+            else:
+                draft.supply(request.draft or "", plan.draft)
+                yield StageCompleted(draft.report, draft.text)
+            problems += draft.problems
+            reports.append(draft.report)
+            if not plan.reflects:
+                yield Completed(_bypassed(plan, draft, problems, adapter=self._adapter))
+                return
+
+            # 2. Witness
+            prompt = witness_prompt(tokens, plan.prompt, draft.ids)
+            generation = self._generation(plan, Stage.WITNESS, prompt, budget.witness, watch=witness.watch)
+            async with aclosing(witness.run(engine, generation)) as events:
                 async for event in events:
                     yield event
-            problems += revised.problems
-            reports.append(revised.report)
-            if revised.text.strip():
-                answer = revised
-            else:
-                problems.append(Problem.EMPTY_REVISION)
+            problems += witness.problems
+            reports.append(witness.report)
+
+            # 3. Keep or revise. A witness without a decision keeps the draft: nothing was foreseen against it.
+            # A draft without a word is no answer, whatever was foreseen.
+            decision = witness.decide(request.revise_threshold) if draft.text.strip() else Decision.REVISE
+            yield Witnessed(witness.scene, witness.expected_weight, decision, witness.revise_probability)
+            answer = draft
+            if decision is Decision.REVISE:
+                # 4. Revision
+                revised = TextStage(Stage.REVISED, self._tokenizer, expected_end=tokens.end, stops=request.stops)
+                prompt = revised_prompt(tokens, plan.prompt, draft.ids, witness.ids)
+                left = budget.revised(draft=draft.report.tokens, witness=witness.report.tokens)
+                generation = self._generation(plan, Stage.REVISED, prompt, left)
+                async with aclosing(revised.run(engine, generation)) as events:
+                    async for event in events:
+                        yield event
+                problems += revised.problems
+                reports.append(revised.report)
+                if revised.text.strip():
+                    answer = revised
+                else:
+                    problems.append(Problem.EMPTY_REVISION)
 
         status = _status(problems)
         revised_it = decision is Decision.REVISE
@@ -159,6 +162,19 @@ class Reflector:
                 stages=tuple(reports),
             )
         )
+
+    def _relay(self, plan: Plan, *, watch: tuple[int, ...]) -> Relay:
+        tokens, sampling = self._tokenizer.chain, plan.request.sampling
+        # An engine counts repetitions over a whole request: penalties would set the revision against its own draft.
+        if not plan.reflects or sampling.frequency_penalty or sampling.presence_penalty:
+            return Relay(self._engine, None)
+        course = Course(
+            stop_ids=tokens.all - tokens.scene - {tokens.witness, tokens.decisions[Decision.REVISE]},
+            max_tokens=plan.budget.total,
+            watch=watch,
+            watch_after=tokens.fields[Field.WEIGHT],
+        )
+        return Relay(self._engine, course)
 
     def _generation(
         self, plan: Plan, stage: Stage, prompt: tuple[int, ...], max_tokens: int, *, watch: tuple[int, ...] = ()

@@ -101,9 +101,9 @@ class WitnessStage:
                     new = parser.feed(token)
                     if not (is_over := token in self._ends):
                         ids.append(token)
-                    if parser.weight is not None and not had_weight:
+                    if parser.weight is not None and not had_weight and watched:
                         self.expected_weight = _mean(self._weights, watched)
-                    if parser.decision is not None:
+                    if parser.decision is not None and watched:
                         self.revise_probability = _share(self._decisions, Decision.REVISE, watched)
                     if new is not None:
                         yield TextDelta(Stage.WITNESS, new.field, new.text)

@@ -92,7 +92,7 @@ async def test_a_cancelled_reflection_is_counted_once(tokenizer: ChainTokenizer,
     engine = play(tokenizer, REVISED, hang_in=stage)
     service = service_over(engine, tokenizer)
     work = asyncio.create_task(service.answer(plan(service)))
-    await until(lambda: engine.asked and engine.asked[-1].id.endswith(stage))
+    await until(lambda: engine.reached[-1:] == [stage])
     assert value(service, "tear_in_flight") == 1
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -137,10 +137,17 @@ async def test_tokens_are_counted_by_stage(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED, cached_tokens=3)
     service = service_over(engine, tokenizer)
     await service.answer(plan(service))
-    for stage, asked in zip(Stage, engine.asked, strict=True):
+    asked = len(engine.asked[0].prompt)
+    drafted, witnessed = (len(engine.scripts[stage]) for stage in (Stage.DRAFT, Stage.WITNESS))
+    prompts = {
+        Stage.DRAFT: (3, asked - 3),
+        Stage.WITNESS: (asked + drafted, 0),
+        Stage.REVISED: (asked + drafted + witnessed, 0),
+    }
+    for stage, (cached, computed) in prompts.items():
         assert value(service, "tear_stage_tokens_total", stage=stage) == len(engine.scripts[stage])
-        assert value(service, "tear_stage_prompt_tokens_total", stage=stage, cached="true") == 3
-        assert value(service, "tear_stage_prompt_tokens_total", stage=stage, cached="false") == len(asked.prompt) - 3
+        assert value(service, "tear_stage_prompt_tokens_total", stage=stage, cached="true") == cached
+        assert value(service, "tear_stage_prompt_tokens_total", stage=stage, cached="false") == computed
         assert value(service, "tear_stage_seconds_count", stage=stage) == 1
 
 

@@ -24,6 +24,8 @@ from tear_server.reflection import Plan, ReflectionRequest, Reflector
 
 TEXT_STORIES = pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 STAGES = pytest.mark.parametrize("stage", list(Stage))
+ONE_BY_ONE = Sampling(presence_penalty=0.1)
+"""Makes every stage a request of its own."""
 SUPPLIED = "Somebody else's words."
 
 
@@ -56,17 +58,17 @@ def said(events: list[Event], stage: Stage) -> str:
 # What the engine is asked
 
 
-async def test_a_kept_draft_asks_the_engine_exactly_twice(tokenizer: ChainTokenizer) -> None:
+async def test_a_kept_draft_takes_two_requests(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, KEPT)
     reflection = await reflect(tokenizer, engine)
-    assert stages_asked(engine) == ["draft", "witness"]
+    assert stages_asked(engine) == ["draft", "witness-watched"]
     assert (reflection.answer, reflection.decision) == (DRAFT, Decision.KEEP)
 
 
-async def test_a_revised_draft_asks_the_engine_three_times(tokenizer: ChainTokenizer) -> None:
+async def test_a_revised_draft_takes_no_third(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
     reflection = await reflect(tokenizer, engine)
-    assert stages_asked(engine) == ["draft", "witness", "revised"]
+    assert stages_asked(engine) == ["draft", "witness-watched"]
     assert (reflection.answer, reflection.draft) == (ANSWER, DRAFT)
 
 
@@ -88,30 +90,59 @@ async def test_too_few_tokens_to_reflect_are_all_the_answers(tokenizer: ChainTok
 async def test_a_supplied_draft_is_witnessed_and_not_written(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
     reflection = await reflect(tokenizer, engine, draft=SUPPLIED)
-    assert stages_asked(engine) == ["witness", "revised"]
+    assert stages_asked(engine) == ["witness", "witness-watched"]
     assert (reflection.draft, reflection.answer) == (SUPPLIED, ANSWER)
     assert (reflection.stages[0].finish, reflection.stages[0].tokens) == ("supplied", 0)
 
 
-async def test_a_kept_supplied_draft_is_the_answer_after_one_question(tokenizer: ChainTokenizer) -> None:
+async def test_a_kept_supplied_draft_is_the_answer(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, KEPT)
     assert (await reflect(tokenizer, engine, draft=SUPPLIED)).answer == SUPPLIED
-    assert stages_asked(engine) == ["witness"]
+    assert engine.reached == [Stage.WITNESS, Stage.WITNESS]
 
 
 @TEXT_STORIES
 async def test_each_prompt_extends_the_one_before_by_what_was_written(tokenizer: ChainTokenizer, story: Story) -> None:
     engine = play(tokenizer, story)
-    await reflect(tokenizer, engine)
+    await reflect(tokenizer, engine, sampling=ONE_BY_ONE)
     chain = tokenizer.chain
     marker = {"draft": chain.draft, "witness": chain.witness, "revised": chain.decisions[Decision.REVISE]}
     prompts = {generation.id.removeprefix("refl-1-"): generation for generation in engine.asked}
-    asked = list(prompts)
-    for stage, following in pairwise(asked):
-        written, _ = engine._play(Stage(stage), prompts[stage])
+    for stage, following in pairwise(prompts):
+        [(_, written)], _ = engine.play(Stage(stage), prompts[stage])
         if written and written[-1] in prompts[stage].stop_ids:
             written.pop()
         assert prompts[following].prompt == (*prompts[stage].prompt, *written, marker[following])
+
+
+@TEXT_STORIES
+async def test_a_request_goes_on_where_a_stage_would_have_asked(tokenizer: ChainTokenizer, story: Story) -> None:
+    few, many = play(tokenizer, story), play(tokenizer, story)
+    reflections = await reflect(tokenizer, few), await reflect(tokenizer, many, sampling=ONE_BY_ONE)
+    told = [
+        (
+            *(reflection.draft, reflection.witness, reflection.decision, reflection.answer, reflection.problems),
+            *((report.stage, report.tokens, report.prompt_tokens, report.finish) for report in reflection.stages),
+        )
+        for reflection in reflections
+    ]
+    assert told[0] == told[1]
+    prompts = {generation.prompt for generation in many.asked}
+    assert all(each.prompt in prompts for each in few.asked if not each.id.endswith("-watched"))
+
+
+@pytest.mark.parametrize("penalty", ["frequency_penalty", "presence_penalty"])
+async def test_a_penalty_for_repetition_does_not_reach_over_stages(tokenizer: ChainTokenizer, penalty: str) -> None:
+    engine = play(tokenizer, REVISED)
+    await reflect(tokenizer, engine, sampling=Sampling(**{penalty: 0.5}))
+    assert stages_asked(engine) == ["draft", "witness", "revised"]
+
+
+async def test_what_a_request_wrote_before_counts_as_cached(tokenizer: ChainTokenizer) -> None:
+    reflection = await reflect(tokenizer, play(tokenizer, REVISED, cached_tokens=3))
+    draft, witness, revised = reflection.stages
+    assert (draft.cached_tokens, witness.cached_tokens) == (3, witness.prompt_tokens)
+    assert revised.cached_tokens == revised.prompt_tokens
 
 
 @TEXT_STORIES
@@ -124,26 +155,34 @@ async def test_every_generation_is_closed(tokenizer: ChainTokenizer, story: Stor
 async def test_all_stages_use_one_adapter_and_one_sampling(tokenizer: ChainTokenizer) -> None:
     engine, sampling = play(tokenizer, REVISED), Sampling(temperature=0.3, top_p=0.5, seed=11)
     await reflect(tokenizer, engine, sampling=sampling)
-    assert [(each.adapter, each.sampling) for each in engine.asked] == [(ADAPTER, sampling)] * 3
+    assert {(each.adapter, each.sampling) for each in engine.asked} == {(ADAPTER, sampling)}
 
 
 async def test_limits_leave_the_answer_what_draft_and_witness_did_not_take(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
-    reflection = await reflect(tokenizer, engine, max_tokens=300)
+    reflection = await reflect(tokenizer, engine, max_tokens=300, sampling=ONE_BY_ONE)
     draft, witness, _ = reflection.stages
     assert [each.max_tokens for each in engine.asked] == [102, 96, 300 - draft.tokens - witness.tokens]
 
 
-async def test_only_the_witness_is_watched_for_weights_and_decisions(tokenizer: ChainTokenizer) -> None:
+async def test_requests_for_the_whole_chain_may_take_its_whole_budget(tokenizer: ChainTokenizer) -> None:
+    engine = play(tokenizer, REVISED)
+    await reflect(tokenizer, engine, max_tokens=300)
+    first, second = engine.asked
+    assert (first.max_tokens, second.max_tokens) == (300, 300 - (len(second.prompt) - len(first.prompt)))
+
+
+async def test_only_from_the_weight_on_is_watched(tokenizer: ChainTokenizer) -> None:
     engine, chain = play(tokenizer, REVISED), tokenizer.chain
     await reflect(tokenizer, engine)
-    watched = {*chain.weights.values(), *chain.decisions.values()}
-    assert [set(each.watch) for each in engine.asked] == [set(), watched, set()]
+    first, second = engine.asked
+    assert (first.watch, set(second.watch)) == ((), {*chain.weights.values(), *chain.decisions.values()})
+    assert second.prompt[-1] == chain.fields[Field.WEIGHT]
 
 
 async def test_the_engine_watches_for_the_chains_own_tokens_alone(tokenizer: ChainTokenizer) -> None:
     engine, chain = play(tokenizer, REVISED), tokenizer.chain
-    await reflect(tokenizer, engine)
+    await reflect(tokenizer, engine, sampling=ONE_BY_ONE)
     assert [each.stop_ids for each in engine.asked] == [chain.all, chain.all - chain.scene, chain.all]
 
 
@@ -158,7 +197,7 @@ async def test_any_other_control_token_ends_its_stage_too(
     engine.scripts = {**engine.scripts, stage: [*script[:2], stray, *script[2:]]}
     reflection = await reflect(tokenizer, engine, revise_threshold=0.0)
     assert Problem.STRAY_TOKEN in reflection.problems
-    assert f"refl-1-{stage}" in engine.closed
+    assert engine.closed == [generation.id for generation in engine.asked]
     written = next(report for report in reflection.stages if report.stage is stage)
     assert written.tokens <= 2 + chunk_size
 
@@ -272,7 +311,7 @@ async def test_chunks_of_the_engine_make_no_difference(
 
 async def test_a_report_counts_every_token_of_its_stage(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED, cached_tokens=5)
-    reports = (await reflect(tokenizer, engine)).stages
+    reports = (await reflect(tokenizer, engine, sampling=ONE_BY_ONE)).stages
     assert [report.tokens for report in reports] == [len(engine.scripts[stage]) for stage in Stage]
     assert [report.prompt_tokens for report in reports] == [len(each.prompt) for each in engine.asked]
     assert [(report.stage, report.cached_tokens, report.finish) for report in reports] == [
@@ -320,7 +359,7 @@ async def test_a_threshold_overrules_the_model(
 async def test_an_overruled_keep_is_revised_as_if_the_model_had_chosen_it(tokenizer: ChainTokenizer) -> None:
     overruled, chosen = with_decision(tokenizer, 0.6, 0.2), play(tokenizer, REVISED)
     await reflect(tokenizer, overruled, revise_threshold=0.1)
-    await reflect(tokenizer, chosen)
+    await reflect(tokenizer, chosen, sampling=ONE_BY_ONE)
     assert overruled.asked[2].prompt == chosen.asked[2].prompt
 
 
@@ -424,7 +463,8 @@ async def test_markers_spelled_anywhere_stay_text(tokenizer: ChainTokenizer, mar
         {
             Stage.WITNESS: spell(tokenizer, *SCENE, "<revise>"),
             Stage.REVISED: [*written, names["</s>"]],
-        }
+        },
+        leads_to={names["<revise>"]: Stage.REVISED},
     )
     reflection = await reflect(
         tokenizer, engine, conversation=Conversation.asking(forged), draft=forged, stops=(f"{marker} said twice",)
@@ -472,7 +512,7 @@ async def test_an_engine_failure_passes_through_and_nothing_is_left_open(
     with pytest.raises(EngineError, match="fails here"):
         await events_of(tokenizer, engine)
     assert engine.closed == [generation.id for generation in engine.asked]
-    assert stages_asked(engine)[-1] == stage
+    assert engine.reached[-1] == stage
 
 
 @STAGES
@@ -484,14 +524,14 @@ async def test_closing_the_iterator_closes_the_generation(tokenizer: ChainTokeni
             if isinstance(event, TextDelta) and event.stage is stage:
                 break
     assert engine.closed == [generation.id for generation in engine.asked]
-    assert stages_asked(engine)[-1] == stage
+    assert engine.reached[-1] == stage
 
 
 @STAGES
 async def test_cancelling_closes_a_generation_that_says_nothing(tokenizer: ChainTokenizer, stage: Stage) -> None:
     engine = play(tokenizer, REVISED, hang_in=stage)
     work = asyncio.create_task(events_of(tokenizer, engine))
-    await until(lambda: stages_asked(engine)[-1:] == [stage])
+    await until(lambda: engine.reached[-1:] == [stage])
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work

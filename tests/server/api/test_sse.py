@@ -115,7 +115,7 @@ async def test_a_client_who_leaves_stops_the_engines_work(
     service = service_over(engine, tokenizer)
     async with listening(service) as url, httpx.AsyncClient(timeout=30) as client:
         reading = asyncio.create_task(read_all(client, url + path, asking(stream=streamed)))
-        await until(lambda: engine.asked and engine.asked[-1].id.endswith(stage))
+        await until(lambda: engine.reached[-1:] == [stage])
         assert len(engine.closed) == len(engine.asked) - 1
         reading.cancel()
         await until(lambda: len(engine.closed) == len(engine.asked), limit_s=PROMPTLY_S)
