@@ -33,7 +33,8 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-bench: $(READY) ## Measure the chain against plain vLLM; writes benchmarks/results
+bench: $(READY) ## Measure the chain against plain vLLM, and the world; writes benchmarks/results
+	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/chain_cost.py
 
 nano: $(READY) ## Make nano and its adapter anew (about half an hour)

@@ -96,7 +96,7 @@ def _largest(first: torch.Tensor, second: torch.Tensor) -> float:
 
 def _chains(tokenizer: ChainTokenizer) -> list[list[int]]:
     chains = []
-    for row in World(5).rows(split="test", count=12):
+    for row in World(5, table="leaning").rows(split="test", count=12):
         scene = row.consequence
         segments = render(
             tokenizer.chain,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tear_training.rows import Row, RowsError, load_rows, write_rows
+from tear_training.rows import MAX_LINE_BYTES, UNSTATED, Row, RowsError, load_files, load_rows, write_rows
 
 PIANO = {
     "id": "1",
@@ -31,21 +31,9 @@ def weighing(weight: int | None) -> dict[str, object]:
     return {"impact": "She closed the lid."} | ({} if weight is None else {"weight": weight})
 
 
-@pytest.mark.parametrize(
-    ("weight", "revised", "learnable"),
-    [
-        (-1, "better", "better"),
-        (-1, None, None),
-        (0, None, PIANO["response"]),
-        (2, None, PIANO["response"]),
-        (None, None, PIANO["response"]),
-    ],
-    ids=["wounding revised", "wounding unrevised", "traceless", "opening", "unweighed"],
-)
-def test_a_wounding_answer_is_never_learnable(weight: int | None, revised: str | None, learnable: str | None) -> None:
-    row = row_of(consequence=weighing(weight), revised=revised)
-    assert row.wounding == (weight is not None and weight < 0)
-    assert row.learnable_answer == learnable
+@pytest.mark.parametrize(("weight", "wounding"), [(-3, True), (-1, True), (0, False), (2, False), (None, False)])
+def test_an_answer_wounds_below_zero(weight: int | None, wounding: bool) -> None:
+    assert row_of(consequence=weighing(weight)).wounding == wounding
 
 
 def test_input_is_a_conversation_of_one_turn() -> None:
@@ -71,6 +59,72 @@ def test_input_is_a_conversation_of_one_turn() -> None:
 def test_a_row_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         row_of(**changes)
+
+
+def test_the_sketchs_plain_triple_is_a_row_that_claims_nothing() -> None:
+    """Both examples of shared/the-tear.md; they are the project's own."""
+    triple = {
+        "input": "I've been trying to learn piano for a month but I'm still terrible.",
+        "response": "Maybe piano just isn't for you. Some people don't have musical talent.",
+        "consequence": "She closed the piano lid that evening and didn't open it again for three years.",
+    }
+    row = Row.model_validate(triple)
+    assert (row.input, row.response, row.consequence.impact) == tuple(triple.values())
+    assert (row.consequence.who, row.consequence.weight) == (None, None)
+    assert {row.culture, row.language, row.source, row.license, row.provenance.kind} == {UNSTATED}
+    sibling = Row.model_validate(triple | {"response": "A month is such early days."})
+    assert (sibling.situation_id == row.situation_id, sibling.id == row.id) == (True, False)
+
+
+def test_only_the_exact_triple_goes_without_its_origin() -> None:
+    with pytest.raises(ValidationError, match="provenance"):
+        Row.model_validate({"input": "a", "response": "b", "consequence": "c", "id": "1"})
+
+
+def test_prose_is_the_impact_of_any_row() -> None:
+    assert row_of(consequence="She closed the lid.").consequence.impact == "She closed the lid."
+
+
+def test_a_review_without_a_reviewer_is_refused() -> None:
+    review = {"verdict": "accepted", "date": "2026-01-31"}
+    with pytest.raises(ValidationError, match="review"):
+        row_of(provenance={"kind": "curated", "generator": "tests", "review": review})
+    reviewed = row_of(provenance={"kind": "curated", "generator": "tests", "human_reviewed": True, "review": review})
+    assert reviewed.provenance.review is not None
+
+
+def test_a_line_too_long_for_a_row_is_refused_unparsed(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(PIANO) + "\n" + json.dumps(PIANO | {"response": "x" * MAX_LINE_BYTES}) + "\n")
+    with pytest.raises(RowsError, match=f"{file}:2 row is .* bytes long, expected at most {MAX_LINE_BYTES}"):
+        load_rows(file)
+
+
+@pytest.mark.parametrize("hostile", ["[" * 100_000, '{"id":' * 50_000, "nul\0l", '"\\ud800"'])
+def test_a_hostile_line_is_named(tmp_path: Path, hostile: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(hostile)
+    with pytest.raises(RowsError, match=f"{file}:1 "):
+        load_rows(file)
+
+
+def test_a_folder_is_all_its_files_and_ids_are_its_own(tmp_path: Path) -> None:
+    write_rows(tmp_path / "b.jsonl", [row_of(id="2")])
+    write_rows(tmp_path / "a.jsonl", [row_of(id="1")])
+    (tmp_path / "README.md").write_text("no rows")
+    assert [row.id for row in load_files([tmp_path])] == ["1", "2"]
+    write_rows(tmp_path / "c.jsonl", [row_of(id="1")])
+    (tmp_path / "d.jsonl").write_text("{")
+    with pytest.raises(RowsError) as caught:
+        load_files([tmp_path])
+    assert [fault.split(" ")[0] for fault in caught.value.faults] == [f"{tmp_path}/c.jsonl", f"{tmp_path}/d.jsonl:1"]
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RowsError, match=r"holds no \.jsonl file"):
+        load_files([tmp_path])
+    with pytest.raises(RowsError, match="cannot be read"):
+        load_files([tmp_path / "none.jsonl"])
 
 
 def test_rows_survive_the_file(tmp_path: Path) -> None:

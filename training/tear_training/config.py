@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tear_chain.errors import DataError
 from tear_chain.words import Field as SceneField
+from tear_training.world_table import TableName
 
 RANKS = (8, 16, 32, 64)
 """LoRA ranks that both training and vLLM take."""
@@ -27,6 +28,8 @@ class WorldSource(_Closed):
     """Rows of the procedural world."""
 
     seed: int
+    table: TableName = "balanced"
+    """What acts do for needs: in the balanced world no words tell it, in the leaning one the act mostly does."""
     split: Literal["train", "validation", "test"]
     rows: int = Field(gt=0)
 

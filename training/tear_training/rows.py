@@ -1,8 +1,10 @@
 """Training rows: one row is one answer to one situation, and what that answer did."""
 
-from collections.abc import Iterable
+import datetime
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -11,7 +13,15 @@ Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 Component = Literal["warmth", "consequence", "subtle", "repair"]
 Difficulty = Literal["obvious", "moderate", "subtle"]
-ProvenanceKind = Literal["curated", "generated", "literary", "narrative", "procedural"]
+Trait = Literal["soft", "blunt", "mixed", "bad_news", "no", "crisis"]
+"""How an answer sounds (`soft`, `blunt`) and what it is: mixed in effect, bad news, a refusal, or about a crisis."""
+ProvenanceKind = Literal["curated", "generated", "literary", "narrative", "procedural", "unstated"]
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is no row: it is refused before it is parsed."""
+UNSTATED = "unstated"
+"""What a plain triple does not say of itself."""
+_TRIPLE = {"input", "response", "consequence"}
 
 
 class RowsError(ValueError):
@@ -34,7 +44,10 @@ class Message(_Closed):
 
 
 class Consequence(_Closed):
-    """The scene of what an answer did: who received it, what it did to them, what came after, how heavy it was."""
+    """The scene of what an answer did: who received it, what it did to them, what came after, how heavy it was.
+
+    Where data tells the scene in one piece, that prose is the `impact` and the rest is absent.
+    """
 
     impact: Text
     who: Text | None = None
@@ -43,26 +56,52 @@ class Consequence(_Closed):
     """Below zero it closed the person, above zero it opened them, 0 left no trace; absent where nobody judged it."""
 
 
+class Outcome(_Closed):
+    """What was measured in the person who received the answer, where anybody measured it."""
+
+    feedback: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Stars that the person gave, 5 the best."""
+    intensity_before: Annotated[float, Field(ge=0)] | None = None
+    intensity_after: Annotated[float, Field(ge=0)] | None = None
+    """How strong the person's distress was, before and after the whole conversation, on the source's own scale."""
+
+
+class Review(_Closed):
+    """What a person decided on a row, and when."""
+
+    verdict: Literal["accepted", "edited"]
+    date: datetime.date
+
+
 class Provenance(_Closed):
     """Where a row comes from, so that it can be made again or traced."""
 
     kind: ProvenanceKind
     generator: Text
+    """Who or what wrote it: a model, a program, a data set."""
     prompt_digest: str | None = None
+    """SHA-256 of the prompt or brief that it was written from."""
     seed: int | None = None
     human_reviewed: bool = False
+    review: Review | None = None
+
+    @model_validator(mode="after")
+    def _reviewed_by_someone(self) -> Self:
+        if self.review is not None and not self.human_reviewed:
+            raise ValueError("'review' stands in a row that says it was not reviewed")
+        return self
 
 
 class Row(_Closed):
     """One answer to one situation, its consequence, and a better answer where the first one wounds.
 
-    >>> row.wounding, row.learnable_answer
-    (True, 'A month is early days. What made you want to start?')
+    The sketch's plain `{input, response, consequence}` is a row as it stands, and so is a consequence in prose.
     """
 
     id: Text
     situation_id: Text
-    """Rows about one situation share it; a split never divides them."""
+    """Rows about one situation share it. What stands before a slash names a family of situations: one question in
+    several settings. A split divides neither."""
     input: Text | None = None
     messages: tuple[Message, ...] | None = None
     response: Text
@@ -75,6 +114,18 @@ class Row(_Closed):
     source: Text
     license: Text
     provenance: Provenance
+    traits: tuple[Trait, ...] = ()
+    outcome: Outcome | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_short_forms(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        filled = _fill_triple(given) if set(given) == _TRIPLE else given
+        if isinstance(filled.get("consequence"), str):
+            return filled | {"consequence": {"impact": filled["consequence"]}}
+        return filled
 
     @model_validator(mode="after")
     def _speaks_once(self) -> Self:
@@ -83,6 +134,11 @@ class Row(_Closed):
         if self.messages is not None and (not self.messages or self.messages[-1].role != "user"):
             raise ValueError("'messages' must end with what the user said")
         return self
+
+    @property
+    def family(self) -> str:
+        """The situation, or the family it belongs to: what a split must not divide."""
+        return self.situation_id.partition("/")[0]
 
     @property
     def conversation(self) -> tuple[Message, ...]:
@@ -96,11 +152,6 @@ class Row(_Closed):
         """Whether the answer closes the person: its weight is below zero."""
         return self.consequence.weight is not None and self.consequence.weight < 0
 
-    @property
-    def learnable_answer(self) -> str | None:
-        """The answer a model may learn to say: the revised one if the first wounds, else the first; None if neither."""
-        return self.revised if self.wounding else self.response
-
 
 def load_rows(path: Path) -> list[Row]:
     """Read a JSONL file of rows; every fault of the file is in the one `RowsError` this raises."""
@@ -109,6 +160,9 @@ def load_rows(path: Path) -> list[Row]:
     line_of: dict[str, int] = {}
     for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not raw.strip():
+            continue
+        if len(raw) > MAX_LINE_BYTES:
+            faults.append(f"{path}:{number} row is {len(raw)} bytes long, expected at most {MAX_LINE_BYTES}")
             continue
         try:
             row = Row.model_validate_json(raw)
@@ -124,6 +178,41 @@ def load_rows(path: Path) -> list[Row]:
     return rows
 
 
+def load_files(paths: Sequence[Path]) -> list[Row]:
+    """Read files of rows, and all `*.jsonl` of folders, in order; every fault of all of them is in one `RowsError`."""
+    rows: list[Row] = []
+    faults: list[str] = []
+    file_of: dict[str, Path] = {}
+    for path in row_files(paths):
+        try:
+            found = load_rows(path)
+        except OSError as error:
+            faults.append(f"{path} cannot be read: {error.strerror}")
+            continue
+        except RowsError as error:
+            faults += error.faults
+            continue
+        for row in found:
+            first = file_of.setdefault(row.id, path)
+            if first != path:
+                faults.append(f"{path} id {row.id!r} already stands in {first}")
+        rows += found
+    if faults:
+        raise RowsError(faults)
+    return rows
+
+
+def row_files(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves, and for a folder its `*.jsonl` by name; `RowsError` for a folder that has none."""
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not found:
+            raise RowsError([f"{path} holds no .jsonl file"])
+        files += found
+    return files
+
+
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Write rows as JSONL, whole or not at all, and say how many; absent fields are left out."""
     partial = path.with_name(path.name + ".partial")
@@ -134,6 +223,26 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
             count += 1
     partial.replace(path)
     return count
+
+
+def _fill_triple(given: dict[str, Any]) -> dict[str, Any]:
+    """The sketch's `{input, response, consequence}` as a row; what it does not say is `unstated`, never guessed."""
+    said = {name: str(given[name]) for name in ("input", "response")}
+    return given | {
+        "id": f"triple-{_digest(said['input'], said['response'])}",
+        "situation_id": f"said-{_digest(said['input'])}",
+        "component": "consequence",
+        "difficulty": "moderate",
+        "culture": UNSTATED,
+        "language": UNSTATED,
+        "source": UNSTATED,
+        "license": UNSTATED,
+        "provenance": {"kind": UNSTATED, "generator": UNSTATED},
+    }
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _field(location: tuple[int | str, ...]) -> str:

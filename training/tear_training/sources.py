@@ -19,7 +19,7 @@ def read_sources(sources: Sequence[Source], *, folder: Path) -> tuple[list[Row],
     records: list[DataSource] = []
     for source in sources:
         if source.world is not None:
-            found, name = _read_world(source.world), f"world seed {source.world.seed} {source.world.split}"
+            found, name = _read_world(source.world), _world_name(source.world)
         elif source.file is not None:
             found, name = _read_file(folder / source.file), source.file.name
         else:
@@ -36,7 +36,11 @@ def is_non_commercial(license_name: str) -> bool:
 
 
 def _read_world(source: WorldSource) -> list[Row]:
-    return list(World(source.seed).rows(split=source.split, count=source.rows))
+    return list(World(source.seed, table=source.table).rows(split=source.split, count=source.rows))
+
+
+def _world_name(source: WorldSource) -> str:
+    return f"{source.table} world seed {source.seed} {source.split}"
 
 
 def _read_file(path: Path) -> list[Row]:

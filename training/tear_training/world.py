@@ -1,16 +1,15 @@
 """The procedural world: situations, answers and what the answers did, drawn from a gold causal table.
 
-A person has a hidden need, a bond to the one who answers, and a fragility. An answer is an act. What it does follows
-from need and act alone (`TABLE`); fragility makes it land harder or softer, the bond says whom it reaches. Six acts
-open most people and six close them, and six cells turn that round: a plan helps someone stuck and hurts someone who
-grieves, a plain verdict wounds all but those who asked for one. Openers, closers and length are drawn on their own.
+A person has a hidden need, a bond to the one who answers, and a fragility. An answer is an act. Whether it opens or
+closes follows from need and act (`world_table`); fragility makes it land harder or softer, the bond says whom it
+reaches. Openers, closers and length of an answer are drawn on their own, so how it sounds says nothing of what it does.
 
-So most of an answer's valence can be told from its act alone, as a bag of words can. That is as much as nano's adapter
-learns in five minutes; a table in which every act opens for four needs and closes for four was tried, and was not
-learned without a curriculum over needs (docs/measurements.md).
+In the `balanced` table every act opens four needs and closes four: the words of an answer do not tell its valence, nor
+do those of the situation; only both together do. A third of its cells is held out for the test split. In the `leaning`
+table most of the valence follows from the act alone; nano's adapter is trained on it (docs/measurements.md).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2s
 from random import Random
@@ -19,40 +18,21 @@ from zlib import crc32
 
 from tear_training import world_text as text
 from tear_training.rows import Component, Consequence, Difficulty, Provenance, Row
+from tear_training.world_table import ACTS, NEEDS, TABLES, Act, Fragility, Need, Table, TableName
 
-Need = Literal["start", "grief", "feedback", "repair", "rest", "belonging", "choice", "joy"]
-Act = Literal[
-    "ask", "name", "plan", "verdict", "cheer", "compare", "leave", "company", "own", "duty", "lighten", "takeover"
-]
 Bond = Literal["stranger", "friend", "family", "colleague"]
-Fragility = Literal["sturdy", "ordinary", "raw"]
 Split = Literal["train", "validation", "test"]
 
-NEEDS: tuple[Need, ...] = get_args(Need)
-ACTS: tuple[Act, ...] = get_args(Act)
 BONDS: tuple[Bond, ...] = get_args(Bond)
 FRAGILITIES: tuple[Fragility, ...] = ("sturdy", "ordinary", "ordinary", "raw")
 
-_EFFECTS: tuple[tuple[Need, tuple[int, ...]], ...] = (
-    # ask, name, plan, verdict, cheer, compare, leave, company, own, duty, lighten, takeover
-    ("start", (2, 1, 2, -2, 2, -2, -1, 2, 1, -2, -1, -2)),
-    ("grief", (2, 2, -2, -2, -2, -2, -2, 2, 1, -2, -2, 2)),
-    ("feedback", (2, 1, 2, 2, 1, -2, -2, 1, 2, -2, -2, -2)),
-    ("repair", (1, 2, 2, -2, 1, -2, -2, 1, 2, -2, -2, -1)),
-    ("rest", (1, 2, 2, -2, 1, -1, 2, 2, 2, -2, -2, -1)),
-    ("belonging", (2, 2, 2, -1, 2, -2, -2, 2, 1, -2, -2, -2)),
-    ("choice", (2, 2, 2, -1, 1, -2, -2, 2, 1, -1, -2, -2)),
-    ("joy", (2, 2, 1, -2, 2, -2, -2, 2, 1, -2, 2, -2)),
-)
-TABLE: Mapping[Need, Mapping[Act, int]] = {need: dict(zip(ACTS, row, strict=True)) for need, row in _EFFECTS}
-"""What an act does for a need in a person of ordinary fragility: below zero it closes, above zero it opens."""
-
-_SHIFT: Mapping[Fragility, int] = {"sturdy": -1, "ordinary": 0, "raw": 1}
+_OPENING, _STRONGLY_OPENING, _CLOSING = range(1, 4), range(2, 4), range(-3, 0)
 _PROVENANCE_GENERATOR = "tear_training.world"
 _BUCKETS = 20
 _TEST_BUCKETS = range(2)
 _VALIDATION_BUCKETS = range(2, 4)
 _UNSEEN_SHARE = 0.5
+_HELD_OUT_SHARE = 0.5
 _DOCUMENT_KINDS = ("need", "who", "act", "echo", "need and act", "chain")
 _DOCUMENT_SHARES = (25, 10, 30, 7, 13, 15)
 _Slots = dict[str, str]
@@ -69,6 +49,8 @@ class Gold:
     weight: int
     is_answer_seen: bool
     """Whether the train split has answers in this act's words; false only in the test split."""
+    is_cell_seen: bool
+    """Whether the train split has this act for this need; false only in the test split."""
 
     @property
     def valence(self) -> int:
@@ -103,26 +85,20 @@ class _Situation:
         return f"{need}-{phrasing}-{topic}-{crc32(self.words.encode()):08x}"
 
 
-def weight_of(need: Need, act: Act, fragility: Fragility) -> int:
-    """The gold weight: the table's effect, one step stronger in a raw person, one weaker in a sturdy one."""
-    effect = TABLE[need][act]
-    strength = abs(effect) + _SHIFT[fragility]
-    return strength if effect > 0 else -strength
-
-
 class World:
     """Everything that can happen, drawn from one seed.
 
-    >>> case = next(World(7).cases(split="train", count=1))
+    >>> case = next(World(7, table="leaning").cases(split="train", count=1))
     >>> case.gold.need, case.gold.act, case.row.consequence.weight
     ('rest', 'plan', -2)
 
     The split belongs to need x phrasing x topic, so no detail can carry a test situation into train. The test split
-    says half of its answers in words that the train split never uses.
+    says half of its answers in words that the train split never uses, and draws half of its acts from held-out cells.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, table: TableName = "balanced") -> None:
         self.seed = seed
+        self.table: Table = TABLES[table]
         self._frames = _frames()
 
     def rows(self, *, split: Split, count: int) -> Iterator[Row]:
@@ -134,6 +110,38 @@ class World:
         rng = Random(f"{self.seed}/rows/{split}")  # noqa: S311 - repeatable, not secret
         for number in range(count):
             yield self._case(rng, split, number)
+
+    def siblings(self, *, split: Split, count: int) -> Iterator[tuple[Case, Case, Case, Case]]:
+        """`count` situations, each with two answers that open and two that close, by four different acts.
+
+        Opener and closer are the same in all four and nothing follows the act, so any two of them are a minimal edit
+        with a known sign, and the two of one valence still differ in what they did.
+        """
+        rng = Random(f"{self.seed}/siblings/{split}")  # noqa: S311 - repeatable, not secret
+        for number in range(count):
+            situation = self._situation(rng, split)
+            need = situation.frame.need
+            is_cell_seen, is_answer_seen = self._is_cell_seen(rng, split), _is_answer_seen(rng, split)
+            acts = [
+                act
+                for effects in (_OPENING, _CLOSING)
+                for act in rng.sample(self.table.acts(need, effects, seen=is_cell_seen), 2)
+            ]
+            frame = (rng.choice(text.OPENERS), rng.choice(text.CLOSERS))
+            first, second, third, fourth = (
+                self._tell(
+                    rng,
+                    split,
+                    situation,
+                    act=act,
+                    id=f"world-{self.seed}-{split}-siblings-{number}.{place}",
+                    is_cell_seen=is_cell_seen,
+                    is_answer_seen=is_answer_seen,
+                    frame=frame,
+                )
+                for place, act in enumerate(acts, start=1)
+            )
+            yield first, second, third, fourth
 
     def documents(self, *, split: Split = "train") -> Iterator[str]:
         """Endless texts to pretrain a base on, which never link an answer to its consequence.
@@ -149,20 +157,41 @@ class World:
 
     def _case(self, rng: Random, split: Split, number: int) -> Case:
         situation = self._situation(rng, split)
+        effects = _OPENING if rng.random() < 0.5 else _CLOSING
+        is_cell_seen = self._is_cell_seen(rng, split)
+        return self._tell(
+            rng,
+            split,
+            situation,
+            act=rng.choice(self.table.acts(situation.frame.need, effects, seen=is_cell_seen)),
+            id=f"world-{self.seed}-{split}-{number}",
+            is_cell_seen=is_cell_seen,
+            is_answer_seen=_is_answer_seen(rng, split),
+        )
+
+    def _tell(
+        self,
+        rng: Random,
+        split: Split,
+        situation: _Situation,
+        *,
+        act: Act,
+        id: str,  # noqa: A002 - the row's own word
+        is_cell_seen: bool,
+        is_answer_seen: bool,
+        frame: tuple[str, str] | None = None,
+    ) -> Case:
         need, fragility = situation.frame.need, situation.fragility
-        opens = rng.random() < 0.5
-        act = rng.choice(_OPENING[need] if opens else _CLOSING[need])
-        is_seen = split != "test" or rng.random() >= _UNSEEN_SHARE
-        weight = weight_of(need, act, fragility)
+        weight = self.table.weight_of(need, act, fragility)
         revised = None
         if weight < 0:
-            better = rng.choice(_STRONGLY_OPENING[need])
-            revised = _answer(rng, better, situation.slots, is_seen=is_seen)
+            better = self.table.acts(need, _STRONGLY_OPENING, seen=None if split == "test" else True)
+            revised = _answer(rng, rng.choice(better), situation.slots, is_seen=is_answer_seen)
         row = Row(
-            id=f"world-{self.seed}-{split}-{number}",
+            id=id,
             situation_id=situation.id,
             input=situation.words,
-            response=_answer(rng, act, situation.slots, is_seen=is_seen),
+            response=_answer(rng, act, situation.slots, is_seen=is_answer_seen, frame=frame),
             consequence=Consequence(
                 who=_who(rng, situation),
                 impact=_impact(rng, act, weight, situation.slots),
@@ -178,8 +207,19 @@ class World:
             license="Apache-2.0",
             provenance=Provenance(kind="procedural", generator=_PROVENANCE_GENERATOR, seed=self.seed),
         )
-        gold = Gold(need, act, situation.bond, fragility, weight=weight, is_answer_seen=is_seen)
+        gold = Gold(
+            need,
+            act,
+            situation.bond,
+            fragility,
+            weight=weight,
+            is_answer_seen=is_answer_seen,
+            is_cell_seen=is_cell_seen,
+        )
         return Case(row, gold)
+
+    def _is_cell_seen(self, rng: Random, split: Split) -> bool:
+        return split != "test" or not self.table.held_out or rng.random() >= _HELD_OUT_SHARE
 
     def _situation(self, rng: Random, split: Split) -> _Situation:
         frame = rng.choice(self._frames[split, rng.choice(NEEDS)])
@@ -213,13 +253,8 @@ class World:
         return "\n".join(lines)
 
 
-def _acts(need: Need, effects: range) -> tuple[Act, ...]:
-    return tuple(act for act in ACTS if TABLE[need][act] in effects)
-
-
-_OPENING = {need: _acts(need, range(1, 4)) for need in NEEDS}
-_STRONGLY_OPENING = {need: _acts(need, range(2, 4)) for need in NEEDS}
-_CLOSING = {need: _acts(need, range(-3, 0)) for need in NEEDS}
+def _is_answer_seen(rng: Random, split: Split) -> bool:
+    return split != "test" or rng.random() >= _UNSEEN_SHARE
 
 
 def _frames() -> dict[tuple[Split, Need], list[_Frame]]:
@@ -251,9 +286,11 @@ def _slots(rng: Random, topic: text.Topic) -> _Slots:
     }  # fmt: skip
 
 
-def _answer(rng: Random, act: Act, slots: _Slots, *, is_seen: bool = True) -> str:
+def _answer(rng: Random, act: Act, slots: _Slots, *, is_seen: bool = True, frame: tuple[str, str] | None = None) -> str:
     stock = text.ACTS[act]
     core = rng.choice(stock.answers[: -text.HELD_OUT] if is_seen else stock.answers[-text.HELD_OUT :])
+    if frame is not None:
+        return " ".join(filter(None, (frame[0], core.format_map(slots), frame[1])))
     second = rng.choice(stock.seconds) if rng.random() < 0.6 else ""
     parts = (rng.choice(text.OPENERS), core.format_map(slots), second, rng.choice(text.CLOSERS))
     return " ".join(filter(None, parts))
