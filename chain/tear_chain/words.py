@@ -73,6 +73,8 @@ class Outcome(StrEnum):
 
     KEPT = "kept"
     REVISED = "revised"
+    WITNESSED = "witnessed"
+    """Only the consequence was asked for."""
     BYPASSED = "bypassed"
     TRUNCATED = "truncated"
     MALFORMED = "malformed"

@@ -46,7 +46,7 @@ class Metrics:
         )
         self._prompt_tokens = Counter(
             "tear_stage_prompt_tokens_total",
-            "Prompt tokens per stage; `cached` came from the prefix cache.",
+            "Prompt tokens per stage; `cached` ones the engine held already.",
             ["model", "stage", "cached"],
             registry=registry,
         )

@@ -39,6 +39,8 @@ class ReflectionRequest:
     """A draft that the caller brings; it is witnessed instead of one of the model's own."""
     bypass: bool = False
     """Answer without reflecting."""
+    only_witness: bool = False
+    """End with the decision: the consequence of `draft` is all that is wanted."""
     revise_threshold: float | None = None
     """Revise from this probability on; None follows the model's own choice."""
     stops: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ class Reflector:
             raise InvalidRequest(
                 "A draft can only be reflected on. Leave draft out or ask for the reflective model.", param="draft"
             )
+        if request.only_witness and request.draft is None:
+            raise InvalidRequest("There is nothing to witness. Give an answer.", param="answer")
         prompt = self._tokenizer.encode_conversation(request.conversation)
         draft = None if request.draft is None else self._tokenizer.encode(request.draft)
         if request.draft is not None and not request.draft.strip():
@@ -126,7 +130,7 @@ class Reflector:
             decision = witness.decide(request.revise_threshold) if draft.text.strip() else Decision.REVISE
             yield Witnessed(witness.scene, witness.expected_weight, decision, witness.revise_probability)
             answer = draft
-            if decision is Decision.REVISE:
+            if decision is Decision.REVISE and not request.only_witness:
                 # 4. Revision
                 revised = TextStage(Stage.REVISED, self._tokenizer, expected_end=tokens.end, stops=request.stops)
                 prompt = revised_prompt(tokens, plan.prompt, draft.ids, witness.ids)
@@ -143,14 +147,13 @@ class Reflector:
                     problems.append(Problem.EMPTY_REVISION)
 
         status = _status(problems)
-        revised_it = decision is Decision.REVISE
         yield Completed(
             Reflection(
                 id=request.id,
                 model=request.model,
                 adapter=self._adapter,
                 status=status,
-                outcome=_outcome(status, revised=revised_it),
+                outcome=_outcome(status, decision=decision, only_witness=request.only_witness),
                 problems=tuple(dict.fromkeys(problems)),
                 draft=draft.text,
                 witness=witness.scene,
@@ -165,11 +168,12 @@ class Reflector:
 
     def _relay(self, plan: Plan, *, watch: tuple[int, ...]) -> Relay:
         tokens, sampling = self._tokenizer.chain, plan.request.sampling
+        goes_on = {tokens.witness} if plan.request.only_witness else {tokens.witness, tokens.decisions[Decision.REVISE]}
         # An engine counts repetitions over a whole request: penalties would set the revision against its own draft.
         if not plan.reflects or sampling.frequency_penalty or sampling.presence_penalty:
             return Relay(self._engine, None)
         course = Course(
-            stop_ids=tokens.all - tokens.scene - {tokens.witness, tokens.decisions[Decision.REVISE]},
+            stop_ids=tokens.all - tokens.scene - goes_on,
             max_tokens=plan.budget.total,
             watch=watch,
             watch_after=tokens.fields[Field.WEIGHT],
@@ -203,10 +207,12 @@ def _status(problems: Sequence[Problem]) -> Status:
     return Status.TRUNCATED if by_cuts.issuperset(problems) else Status.MALFORMED
 
 
-def _outcome(status: Status, *, revised: bool) -> Outcome:
+def _outcome(status: Status, *, decision: Decision, only_witness: bool) -> Outcome:
     match status:
         case Status.COMPLETE:
-            return Outcome.REVISED if revised else Outcome.KEPT
+            if only_witness:
+                return Outcome.WITNESSED
+            return Outcome.REVISED if decision is Decision.REVISE else Outcome.KEPT
         case Status.MALFORMED:
             return Outcome.MALFORMED
         case Status.TRUNCATED:

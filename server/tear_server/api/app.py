@@ -9,6 +9,7 @@ from tear_server.api import problems
 from tear_server.api.chat import chat_routes
 from tear_server.api.meta import meta_routes
 from tear_server.api.reflections import reflection_routes
+from tear_server.api.witness import witness_routes
 from tear_server.service import Service
 
 
@@ -23,5 +24,6 @@ def build_app(service: Service) -> FastAPI:
     problems.install(app, service.metrics)
     app.include_router(chat_routes(service))
     app.include_router(reflection_routes(service))
+    app.include_router(witness_routes(service))
     app.include_router(meta_routes(service))
     return app

@@ -139,6 +139,29 @@ class ReflectionBody(BaseModel):
     revise_threshold: Share | None = None
 
 
+class WitnessItem(BaseModel):
+    """An answer that somebody gave, and the conversation that it answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: list[ChatMessage]
+    answer: Text
+
+
+class WitnessBody(BaseModel):
+    """`POST /v1/witness`: what answers would do, by whomever they were written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[WitnessItem], Field(min_length=1, max_length=64)]
+    model: Text | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    seed: Seed | None = None
+    revise_threshold: Share | None = None
+    """Advise to revise from this probability on."""
+
+
 def to_conversation(messages: list[ChatMessage]) -> Conversation:
     """The messages as a conversation; raise `InvalidRequest` naming the one that cannot be used."""
     return Conversation.of([_to_message(message, f"messages[{index}]") for index, message in enumerate(messages)])

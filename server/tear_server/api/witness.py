@@ -1,0 +1,95 @@
+"""`POST /v1/witness`: the consequence of answers that somebody else wrote, and nothing but that."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from tear_chain.errors import InvalidRequest, RequestError
+from tear_chain.words import Reflection
+from tear_server.api.chat import GONE, usage
+from tear_server.api.schemas import WitnessBody, to_conversation
+from tear_server.api.sse import unless_disconnected
+from tear_server.reflection import Plan, ReflectionRequest
+from tear_server.service import Service
+
+
+def witness_routes(service: Service) -> APIRouter:
+    """The route, for one service."""
+    routes = APIRouter(tags=["The Tear"])
+
+    @routes.post("/v1/witness", response_model=None)
+    async def create_witness(body: WitnessBody, request: Request) -> Response:
+        """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
+        request_id = request.headers.get("x-request-id") or f"witness-{uuid.uuid4().hex}"
+        plans = [_plan(body, index, service) for index in range(len(body.items))]
+        found = await unless_disconnected(request, _witness_all(service, plans))
+        if found is None:
+            return Response(status_code=GONE)
+        reply = {
+            "id": request_id,
+            "object": "list",
+            "model": plans[0].request.model,
+            "adapter": service.adapter,
+            "data": [_shown(index, reflection) for index, reflection in enumerate(found)],
+            "usage": _total(found),
+        }
+        return JSONResponse(reply, headers={"x-request-id": request_id})
+
+    return routes
+
+
+def _plan(body: WitnessBody, index: int, service: Service) -> Plan:
+    item, where = body.items[index], f"items[{index}]"
+    model = body.model if body.model is not None else service.model
+    if service.is_direct(model):
+        raise InvalidRequest(f"{model} answers without reflecting. Ask {service.model}.", param="model")
+    try:
+        return service.reflector.plan(
+            ReflectionRequest(
+                id=f"refl-{uuid.uuid4().hex}",
+                model=model,
+                conversation=to_conversation(item.messages),
+                sampling=service.sampling.asked(temperature=body.temperature, top_p=body.top_p, seed=body.seed),
+                draft=item.answer,
+                only_witness=True,
+                revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
+            )
+        )
+    except RequestError as error:
+        named = {"draft": "answer", None: "messages"}.get(error.param, error.param)
+        raise type(error)(f"{where}: {error.message}", param=f"{where}.{named}") from error
+
+
+async def _witness_all(service: Service, plans: list[Plan]) -> list[Reflection]:
+    """All at once, for the engine to batch; one that fails ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(service.answer(plan)) for plan in plans]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
+
+
+def _shown(index: int, reflection: Reflection) -> dict[str, Any]:
+    assert reflection.witness is not None, "what was witnessed has a scene"
+    return {
+        "index": index,
+        "object": "witness",
+        "status": reflection.status,
+        "problems": list(reflection.problems),
+        "witness": asdict(reflection.witness),
+        "expected_weight": reflection.expected_weight,
+        "decision": reflection.decision,
+        "revise_probability": reflection.revise_probability,
+    }
+
+
+def _total(found: list[Reflection]) -> dict[str, int]:
+    each = [usage(reflection) for reflection in found]
+    return {name: sum(one[name] for one in each) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
