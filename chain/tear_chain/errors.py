@@ -4,7 +4,11 @@ TearError
 ├── RequestError            the caller's input; nothing was generated
 │   ├── InvalidRequest      a field is missing, malformed or unsupported
 │   ├── ContextOverflow     the conversation does not fit the context window
-│   └── UnknownModel        no such model here
+│   ├── UnknownModel        no such model here
+│   ├── InvalidKey          no API key, or none that is known
+│   ├── RateLimited         this key has asked too often
+│   └── BodyTooLarge        more bytes than the server reads
+├── Overloaded              the server has as much to do as it takes on
 ├── ArtifactError           a file or folder on disk that cannot be used
 │   ├── BaseError           not a prepared base, or a damaged one
 │   ├── AdapterError        not an adapter, or a damaged one
@@ -61,6 +65,41 @@ class UnknownModel(RequestError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"The model `{model}` does not exist.", param="model")
+
+
+class InvalidKey(RequestError):
+    """The call needs an API key and has none that is known."""
+
+    code = "invalid_api_key"
+    hint = "Send the header `authorization: Bearer KEY`."
+
+
+class RateLimited(RequestError):
+    """The key has asked more often than it may."""
+
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BodyTooLarge(RequestError):
+    """The request has more bytes than the server reads."""
+
+    code = "request_too_large"
+
+
+class Overloaded(TearError):
+    """The server works on as many requests as it takes on; nothing was begun."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ArtifactError(TearError):

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 serve_app = typer.Typer(add_completion=False)
+
+
+def key_command(
+    name: Annotated[str, typer.Argument(help="Whose key it is; shown in logs and limits.")],
+    keys: Annotated[Path, typer.Option(help="File of keys; made if it is not there.")] = Path("keys.yaml"),
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How often it may ask.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="It may change what is served.")] = False,
+) -> None:
+    """Make an API key. It is printed once; the file keeps its hash."""
+    from tear_server.keys import add_key
+
+    typer.echo(add_key(keys, name, requests_per_minute=requests_per_minute, admin=admin))
 
 
 @serve_app.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import ipaddress
 import logging
 import signal
 import socket
@@ -18,10 +19,11 @@ from tear_chain.errors import InvalidRequest
 from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import open_adapter, sing_canary
-from tear_server.api.app import build_app
+from tear_server.api.app import Access, build_app
 from tear_server.budget import Limits
 from tear_server.embedded import AdapterFiles, EngineOptions, embedded_engine
 from tear_server.engine import Sampling
+from tear_server.keys import load_keys
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
 from tear_server.service import Service
@@ -36,11 +38,34 @@ GRACE_S = 30
 async def serve(settings: ServerSettings) -> None:
     """Run until SIGINT or SIGTERM; raise a `TearError` if the service cannot start."""
     # Cheap checks first: a missing file or a taken port is said in a second, not after the engine has started.
+    access = _read_access(settings)
     with _bind(settings.host, settings.port) as listener:
-        await _serve_on(listener, settings)
+        await _serve_on(listener, settings, access)
 
 
-async def _serve_on(listener: socket.socket, settings: ServerSettings) -> None:
+def _read_access(settings: ServerSettings) -> Access:
+    if settings.keys is None and not settings.anyone and not _is_loopback(settings.host):
+        raise InvalidRequest(
+            f"--host {settings.host} can be reached from other machines and no keys are set. Make keys with `tear key` "
+            "and give --keys FILE, or say --anyone.",
+            param="host",
+        )
+    return Access(
+        keys=None if settings.keys is None else load_keys(settings.keys),
+        max_requests=settings.max_requests,
+        max_body_bytes=settings.max_body_bytes,
+        cors_origins=tuple(filter(None, (origin.strip() for origin in settings.cors_origins.split(",")))),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _serve_on(listener: socket.socket, settings: ServerSettings, access: Access) -> None:
     base = load_prepared(settings.base)
     adapter = open_adapter(settings.adapter, base)
     tokenizer = ChainTokenizer.load(settings.base)
@@ -71,7 +96,7 @@ async def _serve_on(listener: socket.socket, settings: ServerSettings) -> None:
             started=int(time.time()),
         )
         service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
-        await _listen(service, settings, listener)
+        await _listen(service, access, listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -89,9 +114,9 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _listen(service: Service, settings: ServerSettings, listener: socket.socket) -> None:
+async def _listen(service: Service, access: Access, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        build_app(service), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=GRACE_S
+        build_app(service, access), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=GRACE_S
     )
     host, port, *_ = listener.getsockname()
     logging.getLogger("tear").info("%s is ready on http://%s:%d", service.model, host, port)

@@ -48,6 +48,16 @@ class ServerSettings(BaseSettings):
     """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
+    keys: Path | None = None
+    """File of API keys, made with `tear key`; not given, nobody is asked for one."""
+    anyone: bool = False
+    """Listen beyond this machine without keys: whoever reaches the port may ask."""
+    max_requests: int = Field(default=256, ge=1)
+    """Requests worked on at once; more are refused with 503 and told when to come again."""
+    max_body_bytes: int = Field(default=4 << 20, ge=1024)
+    """The longest request body that is read."""
+    cors_origins: str = ""
+    """Origins whose web pages may call this server from a browser, with commas between them."""
     context: int | None = Field(default=None, ge=128)
     """Context window in tokens; at most, and by default, what the base was prepared for (up to 8192)."""
     max_answer_tokens: int = Field(default=512, ge=REFLECTED_ANSWER)

@@ -39,8 +39,23 @@ async def test_a_taken_port_is_named_before_anything_is_loaded(tmp_path: Path) -
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"], ids=["foreign", "foreign-v6"])
 async def test_an_address_that_is_not_here_is_named(tmp_path: Path, host: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        await serve(ServerSettings(base=tmp_path, adapter=tmp_path, host=host, port=0))
+        await serve(ServerSettings(base=tmp_path, adapter=tmp_path, host=host, port=0, anyone=True))
+    assert "Cannot listen" in refused.value.message
     assert host in refused.value.message
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "tear.example"])
+async def test_no_door_is_opened_to_other_machines_without_keys(tmp_path: Path, host: str) -> None:
+    with pytest.raises(InvalidRequest, match="no keys are set") as refused:
+        await serve(ServerSettings(base=tmp_path, adapter=tmp_path, host=host, port=0))
+    assert refused.value.param == "host"
+
+
+async def test_a_file_of_keys_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    keys.write_text("alice: {sha256: short}")
+    with pytest.raises(InvalidRequest, match=r"alice\.sha256"):
+        await serve(ServerSettings(base=tmp_path, adapter=tmp_path, port=0, keys=keys))
 
 
 async def test_a_missing_base_is_named(tmp_path: Path) -> None:

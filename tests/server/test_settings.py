@@ -61,6 +61,11 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "name": "n",
         "host": "::1",
         "port": "9000",
+        "keys": "keys.yaml",
+        "anyone": "true",
+        "max_requests": "8",
+        "max_body_bytes": "4096",
+        "cors_origins": "https://one.example,https://two.example",
         "context": "1024",
         "max_answer_tokens": "64",
         "max_witness_tokens": "64",
@@ -74,8 +79,8 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "log_level": "debug",
     }
     assert set(values) == set(ServerSettings.model_fields) - {"config"}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if name != "enforce_eager"]
-    by_flags = read_settings([*flags, "--enforce-eager"])
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value != "true"]
+    by_flags = read_settings([*flags, "--enforce-eager", "--anyone"])
     file.write_text("".join(f'{name}: "{value}"\n' for name, value in values.items()))
     by_file = read_settings(["--config", str(file)])
     for name, value in values.items():

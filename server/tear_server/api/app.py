@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from tear_server import __version__
+from tear_server.admission import Pool
 from tear_server.api import problems
 from tear_server.api.chat import chat_routes
+from tear_server.api.gate import Gate
 from tear_server.api.meta import meta_routes
 from tear_server.api.reflections import reflection_routes
 from tear_server.api.witness import witness_routes
+from tear_server.keys import Key
 from tear_server.service import Service
 
 
-def build_app(service: Service) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, how much and from where."""
+
+    keys: Mapping[str, Key] | None = None
+    """None: nobody is asked for a key."""
+    max_requests: int = 256
+    """Worked on at once; more are refused, not queued."""
+    max_body_bytes: int = 4 << 20
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call from a browser; none unless said."""
+
+
+def build_app(service: Service, access: Access | None = None) -> FastAPI:
     """An application that serves `service`; building it starts nothing."""
+    access = access or Access()
     app = FastAPI(
         title="The Tear",
         version=__version__,
@@ -22,6 +43,21 @@ def build_app(service: Service) -> FastAPI:
         "revises it.",
     )
     problems.install(app, service.metrics)
+    app.add_middleware(
+        Gate,
+        keys=access.keys,
+        pool=Pool(access.max_requests),
+        max_body_bytes=access.max_body_bytes,
+        metrics=service.metrics,
+    )
+    if access.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+        )
     app.include_router(chat_routes(service))
     app.include_router(reflection_routes(service))
     app.include_router(witness_routes(service))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,12 +10,26 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tear_chain.errors import EngineDead, EngineError, RequestError, TearError, UnknownModel
+from tear_chain.errors import (
+    BodyTooLarge,
+    EngineDead,
+    EngineError,
+    InvalidKey,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    TearError,
+    UnknownModel,
+)
 from tear_server.metrics import Metrics
 
 STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (UnknownModel, 404),
+    (InvalidKey, 401),
+    (RateLimited, 429),
+    (BodyTooLarge, 413),
     (RequestError, 400),
+    (Overloaded, 503),
     (EngineDead, 503),
     (EngineError, 500),
 )
@@ -28,7 +43,23 @@ SEND_JSON = "Send one JSON object, with the header content-type: application/jso
 def error_body(error: TearError) -> dict[str, Any]:
     """`{"error": {message, type, param, code}}`."""
     kind = "invalid_request_error" if isinstance(error, RequestError) else "server_error"
+    if isinstance(error, RateLimited):
+        kind = "rate_limit_error"
     return _body(error.sentence(), kind=kind, param=error.param, code=error.code)
+
+
+def to_reply(request: Request, error: TearError) -> JSONResponse:
+    """The HTTP reply for an error that has a name, and whether and when to try again."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    headers = {"x-should-retry": "true" if error.retryable else "false"}
+    if isinstance(error, RateLimited | Overloaded):
+        headers |= {
+            "retry-after": str(math.ceil(error.retry_after_s)),
+            "retry-after-ms": str(math.ceil(error.retry_after_s * 1000)),
+        }
+    if isinstance(error, InvalidKey):
+        headers["www-authenticate"] = "Bearer"
+    return _reply(request, error_body(error), status, **headers)
 
 
 def install(app: FastAPI, metrics: Metrics) -> None:
@@ -36,10 +67,9 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     async def on_tear_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TearError)
-        status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
         if isinstance(error, RequestError):
             metrics.rejected.labels(error.code).inc()
-        return _reply(request, error_body(error), status, **{"x-should-retry": "true" if error.retryable else "false"})
+        return to_reply(request, error)
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

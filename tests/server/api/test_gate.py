@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from scripted import ScriptedEngine
+from stories import KEPT, MODEL, REVISED, asking, play, service_over, until
+
+from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Stage
+from tear_server.api.app import Access, build_app
+from tear_server.keys import Key, make_key
+
+CHAT = "/v1/chat/completions"
+ALICE, ALICES = make_key()
+ADMIN, ADMINS = make_key()
+KEYS = {"alice": Key(sha256=ALICES), "ops": Key(sha256=ADMINS, admin=True)}
+
+
+def app_over(tokenizer: ChainTokenizer, engine: ScriptedEngine, **access: Any) -> FastAPI:
+    return build_app(service_over(engine, tokenizer), Access(**access))
+
+
+def client(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tear")
+
+
+def bearing(key: str, scheme: str = "Bearer") -> Mapping[str, str]:
+    return {"authorization": f"{scheme} {key}"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, bearing("wrong"), bearing(ALICE, "Basic"), {"authorization": ALICE}, bearing("")],
+    ids=["none", "unknown", "scheme", "bare", "empty"],
+)
+@pytest.mark.parametrize("path", [CHAT, "/v1/models", "/v1/witness", "/v1/nothing"])
+async def test_without_a_known_key_nothing_is_told(
+    tokenizer: ChainTokenizer, headers: Mapping[str, str], path: str
+) -> None:
+    engine = play(tokenizer, KEPT)
+    async with client(app_over(tokenizer, engine, keys=KEYS)) as http:
+        response = await http.request("GET" if path == "/v1/models" else "POST", path, headers=headers)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["type"]) == (401, "invalid_api_key", "invalid_request_error")
+    assert (response.headers["www-authenticate"], response.headers["x-should-retry"]) == ("Bearer", "false")
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_a_known_key_is_let_in(tokenizer: ChainTokenizer, scheme: str) -> None:
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), keys=KEYS)) as http:
+        response = await http.post(CHAT, json=asking(), headers=bearing(ALICE, scheme))
+    assert response.status_code == 200
+
+
+async def test_what_is_served_is_changed_by_admins_alone(tokenizer: ChainTokenizer) -> None:
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), keys=KEYS)) as http:
+        for key, allowed in ((ALICE, False), (ADMIN, True)):
+            response = await http.post("/v1/adapters", json={}, headers=bearing(key))
+            assert (response.status_code != 401) == allowed
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/version", "/metrics", "/docs", "/openapi.json"])
+async def test_probes_need_no_key(tokenizer: ChainTokenizer, path: str) -> None:
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), keys=KEYS)) as http:
+        assert (await http.get(path)).status_code == 200
+
+
+async def test_a_key_that_asks_too_often_is_told_when_to_come_again(tokenizer: ChainTokenizer) -> None:
+    keys = {"alice": Key(sha256=ALICES, requests_per_minute=2), "bob": Key(sha256=ADMINS)}
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), keys=keys)) as http:
+        responses = [await http.post(CHAT, json=asking(), headers=bearing(ALICE)) for _ in range(3)]
+        other = await http.post(CHAT, json=asking(), headers=bearing(ADMIN))
+        listed = await http.get("/v1/models", headers=bearing(ALICE))
+    assert [each.status_code for each in responses] == [200, 200, 429]
+    assert [each.headers["x-ratelimit-remaining-requests"] for each in responses[:2]] == ["1", "0"]
+    refusal = responses[2]
+    assert refusal.json()["error"]["code"] == "rate_limit_exceeded"
+    assert (refusal.headers["x-should-retry"], refusal.headers["retry-after"]) == ("true", "30")
+    assert 29_000 < int(refusal.headers["retry-after-ms"]) <= 30_000
+    assert (other.status_code, listed.status_code) == (200, 200)
+
+
+async def test_a_full_server_refuses_at_once_and_has_room_again_later(tokenizer: ChainTokenizer) -> None:
+    engine = play(tokenizer, REVISED, hang_in=Stage.WITNESS)
+    app = app_over(tokenizer, engine, max_requests=2)
+    async with client(app) as http:
+        working = [asyncio.create_task(http.post(CHAT, json=asking())) for _ in range(2)]
+        await until(lambda: engine.reached.count(Stage.WITNESS) == 2)
+        refused = await http.post(CHAT, json=asking())
+        ready = await http.get("/ready")
+        for work in working:
+            work.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        engine.hang_in = None
+        later = await http.post(CHAT, json=asking())
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert (refused.headers["retry-after"], refused.headers["x-should-retry"]) == ("1", "true")
+    assert (ready.status_code, later.status_code) == (200, 200)
+    assert len(engine.asked) == 2 + 2
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+async def test_a_body_beyond_the_limit_is_refused_unread(tokenizer: ChainTokenizer, chunked: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(100):
+            yield b"x" * 1024
+
+    engine = play(tokenizer, KEPT)
+    async with client(app_over(tokenizer, engine, max_body_bytes=4096)) as http:
+        response = await http.post(CHAT, content=pieces() if chunked else b"x" * 5000)
+        fits = await http.post(CHAT, json=asking())
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+    assert fits.status_code == 200
+
+
+async def test_refusals_are_counted_by_code_and_carry_the_callers_id(tokenizer: ChainTokenizer) -> None:
+    service = service_over(play(tokenizer, KEPT), tokenizer)
+    async with client(build_app(service, Access(keys=KEYS))) as http:
+        response = await http.post(CHAT, json=asking(), headers={"x-request-id": "mine-1"})
+    assert response.headers["x-request-id"] == "mine-1"
+    counted = service.metrics.registry.get_sample_value("tear_rejected_total", {"code": "invalid_api_key"})
+    assert counted == 1
+
+
+async def test_a_browser_may_call_only_from_the_origins_said(tokenizer: ChainTokenizer) -> None:
+    asked = {"origin": "https://page.example", "access-control-request-method": "POST"}
+    for origins, allowed in (((), False), (("https://page.example",), True), (("https://other.example",), False)):
+        async with client(app_over(tokenizer, play(tokenizer, KEPT), cors_origins=origins, keys=KEYS)) as http:
+            response = await http.options(CHAT, headers=asked)
+        assert ("access-control-allow-origin" in response.headers) == allowed
+
+
+async def test_without_keys_anybody_may_ask(tokenizer: ChainTokenizer) -> None:
+    async with client(app_over(tokenizer, play(tokenizer, KEPT))) as http:
+        response = await http.post(CHAT, json=asking(), headers=bearing("anything"))
+    assert (response.status_code, response.json()["model"]) == (200, MODEL)
