@@ -31,8 +31,14 @@ GUESTS = (
         "Serve reflections over HTTP.",
         "pip install 'the-tear[serve-cpu]' (or 'the-tear[serve-gpu]')",
     ),
+    GuestCommand(
+        "key",
+        "Make an API key for a server.",
+        "pip install 'the-tear[serve-cpu]' (or 'the-tear[serve-gpu]')",
+    ),
     GuestCommand("train", "Train an adapter that teaches the chain to a base.", "pip install 'the-tear[train]'"),
     GuestCommand("base", "Make a base model ready for the chain.", "pip install 'the-tear[train]'"),
+    GuestCommand("data", "Import, audit, expand and review training rows.", "pip install 'the-tear[data]'"),
 )
 _COMPLETION = ("install_completion", "show_completion")
 """Parameters that Typer gives to every application; here only `tear` itself has them."""

@@ -112,6 +112,7 @@ def test_a_folder_is_all_its_files_and_ids_are_its_own(tmp_path: Path) -> None:
     write_rows(tmp_path / "b.jsonl", [row_of(id="2")])
     write_rows(tmp_path / "a.jsonl", [row_of(id="1")])
     (tmp_path / "README.md").write_text("no rows")
+    (tmp_path / "a.rejected.jsonl").write_text("what a person turned down")
     assert [row.id for row in load_files([tmp_path])] == ["1", "2"]
     write_rows(tmp_path / "c.jsonl", [row_of(id="1")])
     (tmp_path / "d.jsonl").write_text("{")

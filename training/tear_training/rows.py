@@ -19,6 +19,7 @@ ProvenanceKind = Literal["curated", "generated", "literary", "narrative", "proce
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no row: it is refused before it is parsed."""
+REJECTED_SUFFIX = ".rejected.jsonl"
 UNSTATED = "unstated"
 """What a plain triple does not say of itself."""
 _TRIPLE = {"input", "response", "consequence"}
@@ -203,10 +204,14 @@ def load_files(paths: Sequence[Path]) -> list[Row]:
 
 
 def row_files(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, and for a folder its `*.jsonl` by name; `RowsError` for a folder that has none."""
+    """The files themselves, and for a folder its `*.jsonl` by name; `RowsError` for a folder that has none.
+
+    What was rejected lies beside the rows as `*.rejected.jsonl`; a folder does not offer it.
+    """
     files: list[Path] = []
     for path in paths:
-        found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        found = [file for file in inside if file == path or not file.name.endswith(REJECTED_SUFFIX)]
         if not found:
             raise RowsError([f"{path} holds no .jsonl file"])
         files += found
