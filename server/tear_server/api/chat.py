@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -12,13 +12,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from tear_chain.errors import TearError
-from tear_chain.events import Completed
+from tear_chain.events import Completed, Event
 from tear_chain.wire import dump_reflection
 from tear_chain.words import Decision, Problem, Reflection, Stage
 from tear_server.api.narrator import Narrator
 from tear_server.api.problems import error_body
 from tear_server.api.schemas import ChatRequest, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
+from tear_server.api.together import side_by_side
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -33,8 +34,8 @@ def chat_routes(service: Service) -> APIRouter:
     @routes.post("/v1/chat/completions", response_model=None)
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
-        plan = service.reflector.plan(_to_request(body, service))
-        reply = _Reply(service, plan, body, request.headers.get("x-request-id"))
+        plans = [service.reflector.plan(_to_request(body, service, place)) for place in range(body.n or 1)]
+        reply = _Reply(service, plans, body, request.headers.get("x-request-id"))
         if body.stream:
             return EventStream(reply.stream(), headers=reply.headers)
         whole = await unless_disconnected(request, reply.whole())
@@ -43,7 +44,7 @@ def chat_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _to_request(body: ChatRequest, service: Service) -> ReflectionRequest:
+def _to_request(body: ChatRequest, service: Service, place: int) -> ReflectionRequest:
     body.refuse_unsupported()
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
@@ -55,7 +56,8 @@ def _to_request(body: ChatRequest, service: Service) -> ReflectionRequest:
         sampling=service.sampling.asked(
             temperature=body.temperature,
             top_p=body.top_p,
-            seed=body.seed,
+            # One seed for all would draw the same answer again and again.
+            seed=None if body.seed is None else (body.seed + place + 2**63) % 2**64 - 2**63,
             frequency_penalty=body.frequency_penalty,
             presence_penalty=body.presence_penalty,
         ),
@@ -68,88 +70,97 @@ def _to_request(body: ChatRequest, service: Service) -> ReflectionRequest:
 
 
 class _Reply:
-    """One reply, streamed or whole: both are told by the same narrator from the same events."""
+    """One reply, streamed or whole: both are told by the same narrators from the same events."""
 
-    def __init__(self, service: Service, plan: Plan, body: ChatRequest, request_id: str | None) -> None:
-        self._service, self._plan, self._body = service, plan, body
+    def __init__(self, service: Service, plans: Sequence[Plan], body: ChatRequest, request_id: str | None) -> None:
+        self._service, self._plans, self._body = service, plans, body
         request_id = request_id or uuid.uuid4().hex
         self.headers = {"x-request-id": request_id}
         self._head = {
             "id": f"chatcmpl-{request_id}",
             "created": int(time.time()),
-            "model": plan.request.model,
+            "model": plans[0].request.model,
             "system_fingerprint": service.adapter,
         }
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Role; reasoning and content as they come; finish with the reflection; usage if asked; `[DONE]`."""
-        narrator = Narrator(reflects=self._plan.reflects)
-        yield self._chunk({"role": "assistant", "content": ""})
+        narrators = [Narrator(reflects=plan.reflects) for plan in self._plans]
+        reflections: list[Reflection] = []
+        for place in range(len(self._plans)):
+            yield self._chunk(place, {"role": "assistant", "content": ""})
         try:
-            async with aclosing(self._service.run(self._plan)) as events:
-                async for event in events:
-                    telling = narrator.tell(event)
+            async with aclosing(self._events()) as events:
+                async for place, event in events:
+                    telling = narrators[place].tell(event)
                     if telling.reasoning and self._body.include_reasoning:
-                        yield self._chunk({"reasoning": telling.reasoning, "reasoning_content": telling.reasoning})
+                        delta = {"reasoning": telling.reasoning, "reasoning_content": telling.reasoning}
+                        yield self._chunk(place, delta)
                     if telling.content:
-                        yield self._chunk({"content": telling.content})
+                        yield self._chunk(place, {"content": telling.content})
                     if isinstance(event, Completed):
-                        reflection = event.reflection
+                        reflections.append(event.reflection)
                         # Once only, and in the delta: SDKs add up what repeats and drop what stands beside it.
-                        yield self._chunk(self._shown(reflection), finish=_finish_reason(reflection))
-                        if self._body.stream_options and self._body.stream_options.include_usage:
-                            yield data(
-                                {
-                                    **self._head,
-                                    "object": "chat.completion.chunk",
-                                    "choices": [],
-                                    "usage": usage(reflection),
-                                }
-                            )
+                        shown, finish = self._shown(event.reflection), _finish_reason(event.reflection)
+                        yield self._chunk(place, shown, finish=finish)
+            if self._body.stream_options and self._body.stream_options.include_usage:
+                chunk = {**self._head, "object": "chat.completion.chunk", "choices": [], "usage": usage(reflections)}
+                yield data(chunk)
         except TearError as error:
             yield data(error_body(error))
         yield DONE
 
     async def whole(self) -> dict[str, Any]:
         """The stream, folded."""
-        narrator = Narrator(reflects=self._plan.reflects)
-        reasoning, content, reflection = "", "", None
-        async with aclosing(self._service.run(self._plan)) as events:
-            async for event in events:
-                telling = narrator.tell(event)
-                reasoning += telling.reasoning
-                content += telling.content
+        narrators = [Narrator(reflects=plan.reflects) for plan in self._plans]
+        reasonings, contents = [""] * len(self._plans), [""] * len(self._plans)
+        found: dict[int, Reflection] = {}
+        async with aclosing(self._events()) as events:
+            async for place, event in events:
+                telling = narrators[place].tell(event)
+                reasonings[place] += telling.reasoning
+                contents[place] += telling.content
                 if isinstance(event, Completed):
-                    reflection = event.reflection
-        assert reflection is not None, "a chain that does not raise ends with Completed"
+                    found[place] = event.reflection
+        choices = [
+            self._choice(place, contents[place], reasonings[place], found[place]) for place in range(len(self._plans))
+        ]
+        return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage(list(found.values()))}
+
+    def _events(self) -> AsyncGenerator[tuple[int, Event], None]:
+        return side_by_side([self._service.run(plan) for plan in self._plans])
+
+    def _choice(self, place: int, content: str, reasoning: str, reflection: Reflection) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": content, **self._shown(reflection)}
         if reasoning and self._body.include_reasoning:
             message |= {"reasoning": reasoning, "reasoning_content": reasoning}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(reflection)}
-        return {**self._head, "object": "chat.completion", "choices": [choice], "usage": usage(reflection)}
+        return {"index": place, "message": message, "logprobs": None, "finish_reason": _finish_reason(reflection)}
 
     def _shown(self, reflection: Reflection) -> dict[str, Any]:
         return {"reflection": dump_reflection(reflection)} if self._body.include_reasoning else {}
 
-    def _chunk(self, delta: dict[str, Any], *, finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def _chunk(self, place: int, delta: dict[str, Any], *, finish: str | None = None) -> bytes:
+        choice = {"index": place, "delta": delta, "logprobs": None, "finish_reason": finish}
         return data({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
 
 
-def usage(reflection: Reflection) -> dict[str, Any]:
+def usage(reflections: Sequence[Reflection]) -> dict[str, Any]:
     """OpenAI's usage: the conversation counted once, all that was generated, and how much of it was reasoning."""
-    first = next(report for report in reflection.stages if report.finish != "supplied")
-    generated = sum(report.tokens for report in reflection.stages)
-    revised = reflection.decision is Decision.REVISE and Problem.EMPTY_REVISION not in reflection.problems
-    answer_stage = Stage.REVISED if revised else Stage.DRAFT
-    answered = sum(report.tokens for report in reflection.stages if report.stage is answer_stage)
+    first = next(report for report in reflections[0].stages if report.finish != "supplied")
+    generated = sum(report.tokens for reflection in reflections for report in reflection.stages)
     return {
         "prompt_tokens": first.prompt_tokens,
         "completion_tokens": generated,
         "total_tokens": first.prompt_tokens + generated,
         "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": generated - answered},
+        "completion_tokens_details": {"reasoning_tokens": generated - sum(map(_answer_tokens, reflections))},
     }
+
+
+def _answer_tokens(reflection: Reflection) -> int:
+    revised = reflection.decision is Decision.REVISE and Problem.EMPTY_REVISION not in reflection.problems
+    answer_stage = Stage.REVISED if revised else Stage.DRAFT
+    return sum(report.tokens for report in reflection.stages if report.stage is answer_stage)
 
 
 def _finish_reason(reflection: Reflection) -> str:

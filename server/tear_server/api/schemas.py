@@ -85,7 +85,8 @@ class ChatRequest(BaseModel):
     stop: Text | list[Text] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
-    n: int | None = None
+    n: Annotated[int, Field(ge=1, le=8)] | None = None
+    """So many answers side by side, each with a reflection of its own."""
     logprobs: bool | None = None
     top_logprobs: int | None = None
     response_format: dict[str, Any] | None = None
@@ -100,8 +101,6 @@ class ChatRequest(BaseModel):
 
     def refuse_unsupported(self) -> None:
         """Raise `InvalidRequest` for what is asked and cannot be done; silence would be a wrong answer."""
-        if self.n is not None and self.n != 1:
-            raise InvalidRequest("n must be 1: ask again for another answer.", param="n")
         if self.tools or self.functions:
             name = "tools" if self.tools else "functions"
             raise InvalidRequest(f"{name} are not supported. Leave them out.", param=name)

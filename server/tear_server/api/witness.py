@@ -91,5 +91,5 @@ def _shown(index: int, reflection: Reflection) -> dict[str, Any]:
 
 
 def _total(found: list[Reflection]) -> dict[str, int]:
-    each = [usage(reflection) for reflection in found]
+    each = [usage([reflection]) for reflection in found]
     return {name: sum(one[name] for one in each) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}

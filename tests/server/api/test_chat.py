@@ -322,6 +322,65 @@ async def test_usage_of_a_supplied_draft_counts_what_the_engine_read_and_wrote(
     assert usage["completion_tokens_details"] == {"reasoning_tokens": written[Stage.WITNESS]}
 
 
+# Several answers
+
+
+async def test_several_answers_are_choices_with_a_reflection_each(tokenizer: ChainTokenizer) -> None:
+    engine = play(tokenizer, REVISED)
+    reply = (await post(service_over(engine, tokenizer), CHAT, asking(n=3))).json()
+    assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2]
+    assert {choice["message"]["content"] for choice in reply["choices"]} == {ANSWER}
+    assert len({choice["message"]["reflection"]["id"] for choice in reply["choices"]}) == 3
+    assert len({generation.prompt for generation in engine.asked[:1]}) == 1
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7])
+async def test_several_streams_folded_are_several_answers(tokenizer: ChainTokenizer, chunk_size: int) -> None:
+    body = asking(n=3, stream=True, stream_options={"include_usage": True})
+    chunks = sse_data(await post(service_over(play(tokenizer, REVISED, chunk_size=chunk_size), tokenizer), CHAT, body))
+    assert chunks.pop() == "[DONE]"
+    usage = chunks.pop()
+    assert usage["choices"] == []
+    for place in range(3):
+        deltas = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == place]
+        assert deltas[0]["delta"]["role"] == "assistant"
+        assert "".join(each["delta"].get("content", "") for each in deltas) == ANSWER
+        assert [each["finish_reason"] for each in deltas if each["finish_reason"]] == ["stop"]
+        assert sum("reflection" in each["delta"] for each in deltas) == 1
+
+
+async def test_several_answers_count_the_prompt_once(tokenizer: ChainTokenizer) -> None:
+    one, three = [
+        (await post(service_over(play(tokenizer, REVISED), tokenizer), CHAT, asking(n=n))).json()["usage"]
+        for n in (1, 3)
+    ]
+    assert three["prompt_tokens"] == one["prompt_tokens"]
+    assert three["completion_tokens"] == 3 * one["completion_tokens"]
+    reasoning = [each["completion_tokens_details"]["reasoning_tokens"] for each in (one, three)]
+    assert reasoning[1] == 3 * reasoning[0]
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds"), [(5, [5, 6, 7]), (2**63 - 1, [2**63 - 1, -(2**63), 1 - 2**63]), (None, [None] * 3)]
+)
+async def test_each_answer_has_a_seed_of_its_own(
+    tokenizer: ChainTokenizer, seed: int | None, seeds: list[int | None]
+) -> None:
+    engine = play(tokenizer, KEPT)
+    await post(service_over(engine, tokenizer), CHAT, asking(n=3, seed=seed))
+    drafts = [each.sampling.seed for each in engine.asked if each.id.endswith("draft")]
+    assert drafts == seeds
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_one_answer_that_fails_ends_the_others(tokenizer: ChainTokenizer, streamed: bool) -> None:
+    engine = play(tokenizer, REVISED, fail_in=Stage.WITNESS)
+    response = await post(service_over(engine, tokenizer), CHAT, asking(n=3, stream=streamed))
+    errors = [chunk for chunk in sse_data(response)[:-1] if "error" in chunk] if streamed else [response.json()]
+    assert [each["error"]["code"] for each in errors] == ["engine_error"]
+    assert sorted(engine.closed) == sorted(each.id for each in engine.asked)
+
+
 # What can be asked for
 
 
@@ -470,7 +529,7 @@ def image(**part: Any) -> list[dict[str, Any]]:
         ({"messages": [{"role": "tool", "content": "a"}]}, 400, "invalid_request", "messages[0].role"),
         ({"messages": image(image_url={"url": "data:…"})}, 400, "invalid_request", "messages[0].content[1]"),
         ({"messages": asking("word " * 5000)["messages"]}, 400, "context_length_exceeded", "messages"),
-        ({"n": 2}, 400, "invalid_request", "n"),
+        ({"n": 9}, 400, "invalid_request", "n"),
         ({"n": 0}, 400, "invalid_request", "n"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "invalid_request", "tools"),
         ({"functions": [{"name": "f"}]}, 400, "invalid_request", "functions"),

@@ -65,7 +65,7 @@ def test_an_error_is_told_in_openais_shape() -> None:
     assert error_body(InvalidRequest("No.", param="n"))["error"]["param"] == "n"
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/reflections"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/reflections", "/v1/responses", "/v1/witness"])
 @pytest.mark.parametrize(
     ("content", "word"),
     [(b'{"messages": [', "JSON"), (b"", "JSON"), (b"words", "JSON"), (b"[]", "object"), (b"\xff", "JSON")],

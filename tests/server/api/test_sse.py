@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -11,14 +11,20 @@ import pytest
 import uvicorn
 from scripted import ScriptedEngine
 from starlette.requests import Request
+from starlette.types import Message
 from stories import MODEL, REVISED, asking, play, service_over, until
 
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
 from tear_server.api.app import build_app
-from tear_server.api.sse import DONE, data, named, unless_disconnected
+from tear_server.api.sse import DONE, KEEP_ALIVE, EventStream, data, named, unless_disconnected
 from tear_server.service import Service
 
+BODIES = {
+    "/v1/chat/completions": asking(),
+    "/v1/reflections": asking(),
+    "/v1/responses": {"input": "Am I any good?"},
+}
 PROMPTLY_S = 2
 HARD_TEXT = 'line\nbreak\r\n\u2028 "quotes" 👩‍👩‍👧‍👦 漢'
 
@@ -38,6 +44,56 @@ def test_a_named_event_says_its_name_first() -> None:
 
 def test_done_is_what_openai_sends() -> None:
     assert DONE == b"data: [DONE]\n\n"
+
+
+# Silence
+
+
+async def test_a_silence_is_filled_with_comments_and_nothing_follows_the_end() -> None:
+    goes_on, sent = asyncio.Event(), list[Message]()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        yield data({"part": 1})
+        await goes_on.wait()
+        yield data({"part": 2})
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody leaves")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    stream = EventStream(source(), keep_alive_s=0.005)
+    running = asyncio.create_task(stream({"type": "http", "method": "POST", "headers": []}, receive, send))
+    await until(lambda: sum(each.get("body") == KEEP_ALIVE for each in sent) >= 3)
+    goes_on.set()
+    await running
+    ended = len(sent)
+    await asyncio.sleep(0.02)
+    bodies = [each["body"] for each in sent if each["type"] == "http.response.body"]
+    assert [body for body in bodies if body != KEEP_ALIVE] == [data({"part": 1}), data({"part": 2}), b""]
+    assert (bodies[-1], len(sent)) == (b"", ended)
+    assert sent[0]["type"] == "http.response.start"
+
+
+async def test_a_stream_that_talks_needs_no_comments() -> None:
+    sent = list[Message]()
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        for part in range(50):
+            yield data({"part": part})
+            await asyncio.sleep(0)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody leaves")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await EventStream(source(), keep_alive_s=60)({"type": "http", "method": "POST", "headers": []}, receive, send)
+    assert all(each.get("body") != KEEP_ALIVE for each in sent)
 
 
 # Clients who leave
@@ -105,7 +161,7 @@ async def read_all(client: httpx.AsyncClient, url: str, body: object) -> None:
             pass
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/reflections"])
+@pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("stage", list(Stage))
 async def test_a_client_who_leaves_stops_the_engines_work(
@@ -114,7 +170,7 @@ async def test_a_client_who_leaves_stops_the_engines_work(
     engine: ScriptedEngine = play(tokenizer, REVISED, hang_in=stage)
     service = service_over(engine, tokenizer)
     async with listening(service) as url, httpx.AsyncClient(timeout=30) as client:
-        reading = asyncio.create_task(read_all(client, url + path, asking(stream=streamed)))
+        reading = asyncio.create_task(read_all(client, url + path, BODIES[path] | {"stream": streamed}))
         await until(lambda: engine.reached[-1:] == [stage])
         assert len(engine.closed) == len(engine.asked) - 1
         reading.cancel()
