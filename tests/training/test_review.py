@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from tear_chain.errors import DataError
 from tear_training import review
-from tear_training.review import Desk, EditFault, Rejected, accepted, dump_row, edited, load_rejected, read_row
+from tear_training.rejected import Rejected, load_rejected
+from tear_training.review import Desk, EditFault, accepted, dump_row, edited, read_row
 from tear_training.rows import Row, load_rows, write_rows
 
 DAY = datetime.date(2026, 11, 22)

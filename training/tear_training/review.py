@@ -16,32 +16,20 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text as Printed
 
 from tear_chain.errors import DataError, InvalidRequest, TearError
-from tear_training.rows import Component, Review, Row, RowsError, Text, load_rows, write_rows
+from tear_training.rejected import Rejected, explain_faults, load_rejected, rejected_file, write_rejected
+from tear_training.rows import Component, Review, Row, RowsError, load_rows, write_rows
 
 Decision = Literal["accepted", "edited", "rejected", "skipped"]
 
 _KEYS = "a accept, e edit, r reject, s skip, b back one, q quit: "
 _RETRY = "t try again, d drop the edit: "
-
-
-class Rejected(BaseModel):
-    """A line of NAME.rejected.jsonl: what was turned down, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reason: Text
-    date: datetime.date | None = None
-    """When a person turned it down; absent where a filter did."""
-    row: Row | None = None
-    reply: str | None = None
-    """What a model answered, where no row could be made of it."""
 
 
 class EditFault(ValueError):
@@ -146,39 +134,10 @@ def read_row(text: str, *, before: Row) -> Row:
     try:
         row = Row.model_validate(given)
     except ValidationError as exc:
-        raise EditFault(_faults(exc, whole="row")) from exc
+        raise EditFault(explain_faults(exc, whole="row")) from exc
     if row.id != before.id:
         raise EditFault([f"id: is {row.id}, expected {before.id}: an edit does not rename a row"])
     return row
-
-
-def rejected_file(file: Path) -> Path:
-    """Where the rejected rows of `file` stand."""
-    return file.with_name(f"{file.stem}.rejected.jsonl")
-
-
-def load_rejected(path: Path) -> list[Rejected]:
-    """Read rejected rows, none where there is no file; every fault of the file is in one `DataError`."""
-    entries: list[Rejected] = []
-    faults: list[str] = []
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                entries.append(Rejected.model_validate_json(line))
-            except ValidationError as exc:
-                faults += (f"{path}:{number} {fault}" for fault in _faults(exc, whole="line"))
-    if faults:
-        raise DataError("\n".join(faults))
-    return entries
-
-
-def write_rejected(path: Path, entries: Iterable[Rejected]) -> None:
-    """Write rejected rows, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(entry.model_dump_json(exclude_none=True) + "\n" for entry in entries)
-    partial.replace(path)
 
 
 def review(desk: Desk, queue: Sequence[str], *, terminal: Terminal, date: datetime.date) -> dict[str, Decision]:
@@ -289,10 +248,6 @@ def _load(path: Path) -> list[Row]:
         raise DataError(f"{path} cannot be read: {exc.strerror}.") from exc
     except RowsError as exc:
         raise DataError(str(exc)) from exc
-
-
-def _faults(exc: ValidationError, *, whole: str) -> list[str]:
-    return [f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg']}" for fault in exc.errors()]
 
 
 def _is_asked(row: Row, components: list[str] | None, cultures: list[str] | None, *, everything: bool) -> bool:

@@ -14,7 +14,7 @@ from tear_chain.errors import DataError, InvalidRequest
 from tear_training.expand import ExpandPlan, ExpandReport, expand
 from tear_training.expand.run import GIVE_UP_AFTER
 from tear_training.expand.writer import Endpoint, EndpointFailed
-from tear_training.review import load_rejected
+from tear_training.rejected import load_rejected
 from tear_training.rows import load_rows, write_rows
 
 PLAN = ExpandPlan(situations=6)

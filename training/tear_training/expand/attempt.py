@@ -11,7 +11,7 @@ from tear_training.expand.plan import Ask, ExpandPlan
 from tear_training.expand.prompts import writer_messages
 from tear_training.expand.shapes import ReplyFault, WrittenSituation, read_shape
 from tear_training.expand.writer import Asker, Unanswered
-from tear_training.review import Rejected
+from tear_training.rejected import Rejected
 from tear_training.rows import Row
 
 

@@ -17,7 +17,7 @@ from tear_training.expand.judge import check_judge
 from tear_training.expand.plan import Ask, ExpandPlan
 from tear_training.expand.report import ExpandReport, balance_of, count_squares
 from tear_training.expand.writer import Endpoint, EndpointFailed, Traffic, opened
-from tear_training.review import Rejected, load_rejected, rejected_file, write_rejected
+from tear_training.rejected import Rejected, load_rejected, rejected_file, write_rejected
 from tear_training.rows import Row, RowsError, load_files, load_rows, write_rows
 
 GIVE_UP_AFTER = 8
