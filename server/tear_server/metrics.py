@@ -13,6 +13,7 @@ WAITING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60, 120)
 PROBABILITY = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 WEIGHT = tuple(float(weight) for weight in WEIGHTS[:-1])
 """One bucket per weight, the heaviest in `+Inf`."""
+WEIGHT_ERROR = tuple(float(error) for error in range(WEIGHTS[0] - WEIGHTS[-1], WEIGHTS[-1] - WEIGHTS[0] + 1))
 EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 6))
 
 
@@ -98,6 +99,16 @@ class Metrics:
             ["model"],
             buckets=tuple(tenth / 10 for tenth in range(1, 10)),
             registry=registry,
+        )
+        self.weight_error = Histogram(
+            "tear_weight_error",
+            "Weight that a person reported minus the one foreseen, where the foreseen draft was the answer.",
+            ["model"],
+            buckets=WEIGHT_ERROR,
+            registry=registry,
+        )
+        self.journal_failures = Counter(
+            "tear_journal_failures_total", "Times that the journal could not be read or written.", registry=registry
         )
         self._adapter = Gauge(
             "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry

@@ -23,6 +23,8 @@ from tear_server.api.app import Access, build_app
 from tear_server.budget import Limits
 from tear_server.embedded import AdapterFiles, EngineOptions, embedded_engine
 from tear_server.engine import Sampling
+from tear_server.journal.address import read_address
+from tear_server.journal.journal import open_journal
 from tear_server.keys import load_keys
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
@@ -66,6 +68,7 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _serve_on(listener: socket.socket, settings: ServerSettings, access: Access) -> None:
+    journal_at = None if settings.journal is None else read_address(settings.journal.get_secret_value())
     base = load_prepared(settings.base)
     adapter = open_adapter(settings.adapter, base)
     tokenizer = ChainTokenizer.load(settings.base)
@@ -79,7 +82,11 @@ async def _serve_on(listener: socket.socket, settings: ServerSettings, access: A
     )
     files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
     name = settings.name or base.name
-    async with embedded_engine(settings.base, files, name=name, options=options) as engine:
+    metrics = Metrics()
+    async with (
+        open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
+        embedded_engine(settings.base, files, name=name, options=options) as engine,
+    ):
         await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
         service = Service(
@@ -89,11 +96,12 @@ async def _serve_on(listener: socket.socket, settings: ServerSettings, access: A
             manifest=adapter.manifest,
             engine=engine,
             reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits),
-            metrics=Metrics(),
+            metrics=metrics,
             context=context,
             sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
             revise_threshold=settings.revise_threshold,
             started=int(time.time()),
+            journal=journal,
         )
         service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
         await _listen(service, access, listener)

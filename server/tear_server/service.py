@@ -15,6 +15,7 @@ from tear_chain.manifest import Manifest
 from tear_chain.prepared import PreparedBase
 from tear_chain.words import Outcome, Reflection
 from tear_server.engine import Engine, Sampling
+from tear_server.journal.journal import Journal
 from tear_server.metrics import Metrics
 from tear_server.reflection import Plan, Reflector
 
@@ -39,6 +40,8 @@ class Service:
     revise_threshold: float | None
     started: int
     """Unix time in seconds."""
+    journal: Journal | None = None
+    """None: nothing is kept of what people write."""
 
     @property
     def models(self) -> tuple[str, str]:
@@ -62,6 +65,9 @@ class Service:
                     if isinstance(event, Completed):
                         outcome = event.reflection.outcome
                         self.metrics.completed(event.reflection)
+                        if self.journal is not None:
+                            # Before the event goes out: who has seen the end of a reply can report on it.
+                            await self.journal.keep(plan.request, event.reflection)
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if outcome is Outcome.CANCELLED:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -58,6 +58,10 @@ class ServerSettings(BaseSettings):
     """The longest request body that is read."""
     cors_origins: str = ""
     """Origins whose web pages may call this server from a browser, with commas between them."""
+    journal: SecretStr | None = None
+    """Keep every answered reflection there: sqlite:///PATH or postgresql://…; not given, nothing is kept."""
+    journal_days: int | None = Field(default=None, ge=1, le=36_500)
+    """How long the journal keeps a reflection; not given, until it is purged by hand."""
     context: int | None = Field(default=None, ge=128)
     """Context window in tokens; at most, and by default, what the base was prepared for (up to 8192)."""
     max_answer_tokens: int = Field(default=512, ge=REFLECTED_ANSWER)

@@ -66,6 +66,8 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "max_requests": "8",
         "max_body_bytes": "4096",
         "cors_origins": "https://one.example,https://two.example",
+        "journal": "sqlite:///journal.db",
+        "journal_days": "30",
         "context": "1024",
         "max_answer_tokens": "64",
         "max_witness_tokens": "64",

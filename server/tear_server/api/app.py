@@ -14,6 +14,7 @@ from tear_server.api import problems
 from tear_server.api.chat import chat_routes
 from tear_server.api.gate import Gate
 from tear_server.api.meta import meta_routes
+from tear_server.api.outcomes import outcome_routes
 from tear_server.api.reflections import reflection_routes
 from tear_server.api.responses import response_routes
 from tear_server.api.witness import witness_routes
@@ -62,6 +63,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
     app.include_router(chat_routes(service))
     app.include_router(response_routes(service))
     app.include_router(reflection_routes(service))
+    app.include_router(outcome_routes(service))
     app.include_router(witness_routes(service))
     app.include_router(meta_routes(service))
     return app

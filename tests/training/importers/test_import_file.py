@@ -22,6 +22,8 @@ FIXTURE_OF = {
     "prosocial-dialog": "prosocial_dialog.jsonl",
     "atomic-2020": "atomic_2020.tsv",
 }
+TEXT_FORMATS = [name for name in FORMATS if name != "journal"]
+"""A journal is a database: it has no lines, and an empty file is none."""
 TRIPLE = {"input": "I lost the key.", "response": "Again?", "consequence": "He looked at the floor."}
 
 
@@ -58,7 +60,7 @@ def test_only_the_support_conversations_are_non_commercial(format_name: str) -> 
     assert is_non_commercial(FORMATS[format_name].license) == (format_name in {"esconv", "failed-esconv"})
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", TEXT_FORMATS)
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"], ids=["empty", "blank", "mark only"])
 def test_a_file_without_rows_is_a_fault(format_name: str, content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "in"
@@ -110,7 +112,7 @@ def test_a_hostile_file_is_told_with_its_place(format_name: str, content: bytes,
     assert all(fault.startswith((f"{file}:1 ", f"{file}[0] ", f"{file} ")) for fault in faults_of(format_name, file))
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", TEXT_FORMATS)
 def test_a_line_of_ten_megabytes_is_refused_and_the_next_one_is_still_read(format_name: str, tmp_path: Path) -> None:
     file = tmp_path / "in"
     file.write_bytes(b'{"input": "' + b"x" * 10_000_000 + b'"}\n{broken\n')

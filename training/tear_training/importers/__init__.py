@@ -15,6 +15,7 @@ from tear_chain.errors import DataError
 from tear_training.importers.atomic_2020 import ATOMIC_2020
 from tear_training.importers.esconv import ESCONV, FAILED_ESCONV
 from tear_training.importers.importer import Found, Importer
+from tear_training.importers.journal import JOURNAL
 from tear_training.importers.moral_stories import MORAL_STORIES
 from tear_training.importers.prosocial_dialog import PROSOCIAL_DIALOG
 from tear_training.importers.tally import ImportReport, Tally
@@ -32,6 +33,7 @@ FORMATS: Mapping[str, Importer] = {
     "failed-esconv": FAILED_ESCONV,
     "prosocial-dialog": PROSOCIAL_DIALOG,
     "atomic-2020": ATOMIC_2020,
+    "journal": JOURNAL,
 }
 
 

@@ -33,6 +33,7 @@ def import_command(
     failed-esconv     FailedESConv.json: rated conversations that failed.
     prosocial-dialog  ProsocialDialog: responses and the user's next turn.
     atomic-2020       ATOMIC 2020: events with feelings, effects and wants (TSV).
+    journal           A server's journal (SQLite): outcomes that people reported.
     """
     from tear_training.importers import FORMATS, import_file
     from tear_training.rows import RowsError

@@ -1,0 +1,83 @@
+"""`/v1/reflections/{id}`: what the journal holds of a reflection, and what a person reports really came of it.
+
+An id is 128 random bits that only the reply told: whoever has it may read the reflection and report on it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tear_chain.errors import TearError
+from tear_server.api.problems import to_reply
+from tear_server.api.schemas import Text
+from tear_server.journal.entry import dump_outcome, dump_stored
+from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
+from tear_server.journal.journal import Journal
+from tear_server.service import Service
+
+MAX_CHARS = 4000
+
+
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected text that says something")
+    return text
+
+
+class OutcomeBody(BaseModel):
+    """`POST /v1/reflections/{id}/outcome`: what happened, told by a person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[Text, Field(min_length=1, max_length=MAX_CHARS), AfterValidator(_says_something)]
+    weight: Annotated[int, Field(ge=-3, le=3, strict=True)] | None = None
+    """-3 closed the person … +3 opened them."""
+
+
+def outcome_routes(service: Service) -> APIRouter:
+    """The routes, for one service."""
+    routes = APIRouter(tags=["The Tear"])
+
+    @routes.post("/v1/reflections/{reflection_id}/outcome", response_model=None, status_code=201)
+    async def report_outcome(reflection_id: str, body: OutcomeBody, request: Request) -> JSONResponse:
+        """Report what really came of an answer: 201, or 200 where it replaces an earlier report."""
+        try:
+            reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
+        except (JournalOff, ReflectionNotFound, JournalFailed) as error:
+            return _refused(service, request, error)
+        shown = dump_outcome(reporting.entry.id, reporting.outcome)
+        return JSONResponse(shown, 201 if reporting.is_new else 200, headers=_headers(request))
+
+    @routes.get("/v1/reflections/{reflection_id}", response_model=None)
+    async def get_reflection(reflection_id: str, request: Request) -> JSONResponse:
+        """A reflection of the journal, with the outcome that was reported."""
+        try:
+            stored = await _journal(service).find(reflection_id)
+        except (JournalOff, ReflectionNotFound, JournalFailed) as error:
+            return _refused(service, request, error)
+        return JSONResponse(dump_stored(stored), headers=_headers(request))
+
+    return routes
+
+
+def _journal(service: Service) -> Journal:
+    if service.journal is None:
+        raise JournalOff("This server keeps no journal of reflections.")
+    return service.journal
+
+
+def _headers(request: Request) -> dict[str, str]:
+    request_id = request.headers.get("x-request-id")
+    return {} if request_id is None else {"x-request-id": request_id}
+
+
+def _refused(service: Service, request: Request, error: TearError) -> JSONResponse:
+    reply = to_reply(request, error)
+    reply.status_code = 503 if isinstance(error, JournalFailed) else 404
+    if reply.status_code == 404:
+        service.metrics.rejected.labels(error.code).inc()
+    return reply

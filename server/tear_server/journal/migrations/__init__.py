@@ -1,0 +1,1 @@
+"""Alembic's environment: one script for each version of the journal."""
