@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CPU_BLOCK_TOKENS = 32
 """The smallest that vLLM's CPU attention has. Only whole blocks of a prefix are cached: with the default of 128 the
 later part of a short chain was computed anew whenever a request took over from another."""
+CPU_BATCH_TOKENS = 4096
+"""Prompt tokens computed in one step; at least a whole prompt, since on a CPU none is computed in parts."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 ENVIRONMENT = {
@@ -79,6 +81,10 @@ async def embedded_engine(
         enforce_eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
         gpu_memory_utilization=options.gpu_memory_utilization,
         enable_prefix_caching=True,
+        # A prompt computed in parts draws a token too early, which vLLM takes back by rewinding the request's random
+        # generator; torch's generators on a CPU cannot be rewound, so one seeded request would end the whole engine.
+        enable_chunked_prefill=False if on_cpu else None,
+        max_num_batched_tokens=max(options.max_model_len, CPU_BATCH_TOKENS) if on_cpu else None,
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
         max_lora_rank=cast(Any, adapter.rank if adapter else 16),

@@ -26,6 +26,7 @@ class LiveServer:
     url: str
     process: psutil.Process
     log: Path
+    journal: Path
 
     def family(self) -> list[psutil.Process]:
         """The server and every process it started."""
@@ -48,7 +49,9 @@ class start_server:  # noqa: N801 - used as a function
     """Start `tear serve` and wait until it is ready; end it with Ctrl-C and see that nothing is left."""
 
     def __init__(self, folder: Path, base: Path, adapter: Path, *flags: str) -> None:
-        self._folder, self._flags = folder, ["--base", str(base), "--adapter", str(adapter), *flags]
+        self._folder, self._journal = folder, folder / "journal.db"
+        journal = f"sqlite:///{self._journal}"
+        self._flags = ["--base", str(base), "--adapter", str(adapter), "--journal", journal, *flags]
 
     def __enter__(self) -> LiveServer:
         log = self._folder / "server.log"
@@ -60,7 +63,7 @@ class start_server:  # noqa: N801 - used as a function
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._server = LiveServer(f"http://127.0.0.1:{port}", psutil.Process(process.pid), log)
+        self._server = LiveServer(f"http://127.0.0.1:{port}", psutil.Process(process.pid), log, self._journal)
         self._popen = process
         deadline = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline and process.poll() is None:

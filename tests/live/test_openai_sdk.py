@@ -86,6 +86,14 @@ def test_unknown_model_is_a_not_found_error(client: openai.OpenAI) -> None:
 
 
 def test_unsupported_field_is_a_bad_request_that_names_it(client: openai.OpenAI) -> None:
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
     with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="tear-nano", messages=QUESTION, n=2)
-    assert caught.value.param == "n"
+        client.chat.completions.create(model="tear-nano", messages=QUESTION, tools=tools)
+    assert caught.value.param == "tools"
+
+
+def test_several_answers_are_drawn_apart(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="tear-nano", messages=QUESTION, n=4, seed=3, temperature=1.0)
+    assert [choice.index for choice in reply.choices] == [0, 1, 2, 3]
+    assert all(choice.message.content for choice in reply.choices)
+    assert len({choice.message.content for choice in reply.choices}) > 1

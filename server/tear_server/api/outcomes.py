@@ -11,11 +11,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tear_chain.errors import TearError
-from tear_server.api.problems import to_reply
 from tear_server.api.schemas import Text
 from tear_server.journal.entry import dump_outcome, dump_stored
-from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
+from tear_server.journal.errors import JournalOff
 from tear_server.journal.journal import Journal
 from tear_server.service import Service
 
@@ -45,20 +43,14 @@ def outcome_routes(service: Service) -> APIRouter:
     @routes.post("/v1/reflections/{reflection_id}/outcome", response_model=None, status_code=201)
     async def report_outcome(reflection_id: str, body: OutcomeBody, request: Request) -> JSONResponse:
         """Report what really came of an answer: 201, or 200 where it replaces an earlier report."""
-        try:
-            reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
-        except (JournalOff, ReflectionNotFound, JournalFailed) as error:
-            return _refused(service, request, error)
+        reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
         shown = dump_outcome(reporting.entry.id, reporting.outcome)
         return JSONResponse(shown, 201 if reporting.is_new else 200, headers=_headers(request))
 
     @routes.get("/v1/reflections/{reflection_id}", response_model=None)
     async def get_reflection(reflection_id: str, request: Request) -> JSONResponse:
         """A reflection of the journal, with the outcome that was reported."""
-        try:
-            stored = await _journal(service).find(reflection_id)
-        except (JournalOff, ReflectionNotFound, JournalFailed) as error:
-            return _refused(service, request, error)
+        stored = await _journal(service).find(reflection_id)
         return JSONResponse(dump_stored(stored), headers=_headers(request))
 
     return routes
@@ -73,11 +65,3 @@ def _journal(service: Service) -> Journal:
 def _headers(request: Request) -> dict[str, str]:
     request_id = request.headers.get("x-request-id")
     return {} if request_id is None else {"x-request-id": request_id}
-
-
-def _refused(service: Service, request: Request, error: TearError) -> JSONResponse:
-    reply = to_reply(request, error)
-    reply.status_code = 503 if isinstance(error, JournalFailed) else 404
-    if reply.status_code == 404:
-        service.metrics.rejected.labels(error.code).inc()
-    return reply

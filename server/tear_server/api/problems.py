@@ -21,15 +21,19 @@ from tear_chain.errors import (
     TearError,
     UnknownModel,
 )
+from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
 from tear_server.metrics import Metrics
 
 STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (UnknownModel, 404),
+    (JournalOff, 404),
+    (ReflectionNotFound, 404),
     (InvalidKey, 401),
     (RateLimited, 429),
     (BodyTooLarge, 413),
     (RequestError, 400),
     (Overloaded, 503),
+    (JournalFailed, 503),
     (EngineDead, 503),
     (EngineError, 500),
 )
