@@ -1,0 +1,126 @@
+"""docs/operations.md is whole and true: settings, options, metrics; and neither page names one that is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+import typer
+from docs.pages import FOLDER, Page, quoted, read
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic_core import PydanticUndefined
+from typer.main import get_command
+
+from tear_server.command import key_command
+from tear_server.embedded import STOP_S
+from tear_server.journal.command import journal_app
+from tear_server.journal.store import WRITE_LIMIT_S
+from tear_server.metrics import Metrics
+from tear_server.serve import GRACE_S
+from tear_server.settings import ServerSettings
+
+PAGE = read("operations.md")
+PAGES = pytest.mark.parametrize("page", [PAGE, read("api.md")], ids=["operations", "api"])
+FLAGS = {f"--{name.replace('_', '-')}" for name in ServerSettings.model_fields}
+VARIABLES = {f"TEAR_{name.upper()}" for name in ServerSettings.model_fields}
+SUFFIXES = ("", "_bucket", "_sum", "_count")
+SECTIONS = {"key": "Keys", "journal": "Journal"}
+SETTINGS = PAGE.section("Settings").told("Flag")
+
+
+def options() -> Mapping[str, set[str]]:
+    """The options of `tear key` and of the `tear journal` commands."""
+    key_app = typer.Typer()
+    key_app.command()(key_command)
+    found: dict[str, set[str]] = {}
+    for name, app in {"key": key_app, "journal": journal_app}.items():
+        command = get_command(app)
+        parts = getattr(command, "commands", {"": command}).values()
+        flags = {flag for part in parts for each in part.params for flag in each.opts if flag.startswith("--")}
+        found[name] = flags - {"--install-completion", "--show-completion"}
+    return found
+
+
+def metrics() -> Mapping[str, tuple[str, tuple[str, ...]]]:
+    """Every metric by the name that Prometheus sees: its type and labels."""
+    made = Metrics()
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for metric in vars(made).values():
+        if isinstance(metric, MetricWrapperBase):
+            [family] = metric.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            found[name] = (family.type, tuple(metric._labelnames))  # it tells its labels nowhere else
+    assert len(found) == len(list(made.registry.collect())), "a metric that is no attribute"
+    return found
+
+
+# What is there is on the page
+
+
+@pytest.mark.parametrize("name", ServerSettings.model_fields)
+def test_every_setting_is_told_with_its_flag_variable_and_default(name: str) -> None:
+    flag, field = f"--{name.replace('_', '-')}", ServerSettings.model_fields[name]
+    assert flag in SETTINGS, f"{flag} is not in the table of settings"
+    _, variable, default, meaning = SETTINGS[flag]
+    assert variable == f"`TEAR_{name.upper()}`"
+    value = field.default
+    shown = "required" if value is PydanticUndefined else "–" if value in (None, "") else f"`{value!s}`"
+    assert default == (shown.lower() if isinstance(value, bool) else shown)
+    assert meaning
+
+
+@pytest.mark.parametrize("command", SECTIONS)
+def test_every_option_of_a_command_is_told(command: str) -> None:
+    assert set(PAGE.section(SECTIONS[command]).named("Option")) >= options()[command]
+
+
+@pytest.mark.parametrize("name", metrics())
+def test_every_metric_is_told_with_its_type_and_labels(name: str) -> None:
+    told = PAGE.section("Metrics").told("Metric")
+    assert name in told, f"{name} is not in the table of metrics"
+    _, kind, labels, meaning = told[name]
+    assert (kind, tuple(quoted(labels))) == metrics()[name]
+    assert meaning
+
+
+def test_the_page_tells_how_long_things_take_at_most() -> None:
+    assert f"may go on for {GRACE_S} seconds, then vLLM has {STOP_S} to end" in PAGE.section("Stopping").text
+    assert f"longer than {WRITE_LIMIT_S:g} seconds" in PAGE.section("Journal").text
+
+
+# What is on a page is there
+
+
+@PAGES
+def test_no_flag_is_named_that_is_not_there(page: Page) -> None:
+    known = FLAGS.union(*options().values())
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.text)) <= known
+
+
+@PAGES
+def test_no_variable_is_named_that_is_not_there(page: Page) -> None:
+    assert set(re.findall(r"\bTEAR_[A-Z_]*[A-Z]\b", page.text)) <= VARIABLES
+
+
+@PAGES
+def test_no_metric_is_named_that_is_not_there(page: Page) -> None:
+    known = {
+        name + suffix
+        for name, (kind, _) in metrics().items()
+        for suffix in (SUFFIXES if kind == "histogram" else SUFFIXES[:1])
+    }
+    assert set(re.findall(r"\btear_[a-z_]+", page.text)) <= known
+
+
+def test_what_is_said_of_codes_and_problems_stands_in_the_api_page() -> None:
+    api = read("api.md")
+    named = {code for row in PAGE.section("Limits").rows("Limit") for code in quoted(row[1])} - {"retry-after"}
+    told = {code.split(" ")[-1] for code in named}
+    assert told <= set(api.named("Code"))
+
+
+@PAGES
+def test_links_between_pages_lead_somewhere(page: Page) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", page.text)
+    assert [target for target in targets if not (FOLDER / target).exists()] == []
