@@ -85,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_problem(_sentence(error))
         return _exit_code(error)
     except typer.TyperException as error:
-        print_problem(_usage_sentence(error))
+        if error.format_message().strip():  # a group called without a command has shown its help, and that is all
+            print_problem(_usage_sentence(error))
         return WRONG_USAGE
     except typer.Abort:
         return STOPPED

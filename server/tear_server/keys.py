@@ -67,6 +67,8 @@ def add_key(path: Path, name: str, *, requests_per_minute: int | None, admin: bo
         )
     except ValidationError as exc:
         raise InvalidRequest(f"{name!r} is no name for a key: letters, digits, `.`, `_` and `-`, 64 at most.") from exc
+    if not path.absolute().parent.is_dir():
+        raise InvalidRequest(f"The folder {path.absolute().parent} does not exist. Make it first.", param="keys")
     partial = path.with_name(path.name + ".partial")
     partial.touch(mode=0o600)
     partial.write_text(yaml.safe_dump(whole.model_dump(exclude_defaults=True), sort_keys=True), encoding="utf-8")

@@ -1,10 +1,11 @@
+import codecs
 import json
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from tear_training.rows import MAX_LINE_BYTES, UNSTATED, Row, RowsError, load_files, load_rows, write_rows
+from tear_training.rows import MAX_FAULTS, MAX_LINE_BYTES, UNSTATED, Row, RowsError, load_files, load_rows, write_rows
 
 PIANO = {
     "id": "1",
@@ -119,6 +120,32 @@ def test_a_folder_is_all_its_files_and_ids_are_its_own(tmp_path: Path) -> None:
     with pytest.raises(RowsError) as caught:
         load_files([tmp_path])
     assert [fault.split(" ")[0] for fault in caught.value.faults] == [f"{tmp_path}/c.jsonl", f"{tmp_path}/d.jsonl:1"]
+
+
+def test_a_file_of_another_kind_is_given_up_and_told_what_rows_are(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("input,response\n" * (MAX_FAULTS + 500))
+    with pytest.raises(RowsError) as caught:
+        load_rows(file)
+    assert len(caught.value.faults) == MAX_FAULTS + 1
+    assert "one JSON object on each line" in caught.value.faults[0]
+    assert "reading stopped" in caught.value.faults[-1]
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(codecs.BOM_UTF8 + json.dumps(PIANO).encode())
+    assert load_rows(file) == [row_of()]
+
+
+def test_a_rewritten_file_keeps_its_readers_and_its_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
+    write_rows(file, [row_of()])
+    file.chmod(0o600)
+    link.symlink_to(file)
+    write_rows(link, [row_of(id="2")])
+    assert (link.is_symlink(), file.stat().st_mode & 0o777) == (True, 0o600)
+    assert load_rows(file) == [row_of(id="2")]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tear_chain.errors import DataError
 from tear_chain.words import Field as SceneField
+from tear_training.splits import DataSplit
 from tear_training.world_table import TableName
 
 RANKS = (8, 16, 32, 64)
@@ -39,12 +40,17 @@ class Source(_Closed):
 
     world: WorldSource | None = None
     file: Path | None = None
-    """A JSONL file of rows; a relative path starts at the configuration's folder."""
+    """A JSONL file of rows, or a folder of them; a relative path starts at the configuration's folder."""
+    split: DataSplit | Literal["all"] | None = None
+    """The part of the file to take, by its situations' names; not given, `train` to learn from and `validation` to
+    measure by. The world has splits of its own."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.world is None) == (self.file is None):
             raise ValueError("give exactly one of world and file")
+        if self.world is not None and self.split is not None:
+            raise ValueError("split belongs to a file; the world's stands in world")
         return self
 
 

@@ -42,6 +42,7 @@ def world_command(
     split: Annotated[Split, typer.Option(help="Which situations.")] = Split.TRAIN,
     table: Annotated[Table, typer.Option(help="Which causes and effects.")] = Table.BALANCED,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
+    force: Annotated[bool, typer.Option("--force", help="Replace what OUT holds.")] = False,
 ) -> None:
     """Write rows of the procedural world, whose causes are known exactly (docs/world.md)."""
     from tear_training.rows import write_rows
@@ -49,5 +50,7 @@ def world_command(
 
     if not out.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {out.absolute().parent} does not exist", param_hint="OUT")
+    if out.is_dir() or (out.exists() and not force):
+        raise typer.BadParameter(f"{out} is there already; --force replaces a file", param_hint="OUT")
     written = write_rows(out, World(seed, table=table.value).rows(split=split.value, count=rows))
     typer.echo(f"{written} rows of the {table.value} world, split {split.value}, seed {seed}, are in {out}.")

@@ -1,5 +1,6 @@
 """Training rows: one row is one answer to one situation, and what that answer did."""
 
+import codecs
 import datetime
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ ProvenanceKind = Literal["curated", "generated", "literary", "narrative", "proce
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no row: it is refused before it is parsed."""
+MAX_FAULTS = 1000
+"""After so many a file is given up: it is something else than rows."""
 REJECTED_SUFFIX = ".rejected.jsonl"
 UNSTATED = "unstated"
 """What a plain triple does not say of itself."""
@@ -159,16 +162,19 @@ def load_rows(path: Path) -> list[Row]:
     rows: list[Row] = []
     faults: list[str] = []
     line_of: dict[str, int] = {}
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, raw in enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not raw.strip():
             continue
+        if len(faults) >= MAX_FAULTS:
+            faults.append(f"{path}:{number} and perhaps more: reading stopped after {MAX_FAULTS} faults")
+            break
         if len(raw) > MAX_LINE_BYTES:
             faults.append(f"{path}:{number} row is {len(raw)} bytes long, expected at most {MAX_LINE_BYTES}")
             continue
         try:
             row = Row.model_validate_json(raw)
         except ValidationError as error:
-            faults += (f"{path}:{number} {_field(fault['loc'])} {fault['msg']}" for fault in error.errors())
+            faults += (f"{path}:{number} {_field(fault['loc'])} {_reason(fault)}" for fault in error.errors())
             continue
         first = line_of.setdefault(row.id, number)
         if first != number:
@@ -219,13 +225,19 @@ def row_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
-    """Write rows as JSONL, whole or not at all, and say how many; absent fields are left out."""
+    """Write rows as JSONL, whole or not at all, and say how many; absent fields are left out.
+
+    A file that was there keeps who may read it; a link stays one.
+    """
+    path = path.resolve()
     partial = path.with_name(path.name + ".partial")
     count = 0
     with partial.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(row.model_dump_json(exclude_none=True) + "\n")
             count += 1
+    if path.exists():
+        partial.chmod(path.stat().st_mode & 0o777)
     partial.replace(path)
     return count
 
@@ -248,6 +260,13 @@ def _fill_triple(given: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _reason(fault: Any) -> str:
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "json_invalid":
+        return f"{said} (one JSON object on each line is expected; `tear data import` reads other forms)"
+    return said
 
 
 def _field(location: tuple[int | str, ...]) -> str:

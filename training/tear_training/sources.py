@@ -5,23 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from tear_chain.errors import DataError
 from tear_chain.manifest import DataSource
 from tear_training.config import Source, WorldSource
-from tear_training.rows import Row, RowsError, load_rows
+from tear_training.rows import Row, RowsError, load_files
+from tear_training.splits import DataSplit, rows_of
 from tear_training.world import World
 
 
-def read_sources(sources: Sequence[Source], *, folder: Path) -> tuple[list[Row], list[DataSource]]:
-    """All rows of `sources`, in order; relative files start at `folder`. `DataError` names what cannot be read."""
+def read_sources(sources: Sequence[Source], *, folder: Path, split: DataSplit) -> tuple[list[Row], list[DataSource]]:
+    """All rows of `sources`, in order; relative files start at `folder`. `DataError` names what cannot be read.
+
+    Of a file that does not say which part is meant, `split` is taken: nobody trains on the test by leaving a word out.
+    """
     rows: list[Row] = []
     records: list[DataSource] = []
     for source in sources:
         if source.world is not None:
             found, name = _read_world(source.world), _world_name(source.world)
         elif source.file is not None:
-            found, name = _read_file(folder / source.file), source.file.name
+            part = source.split or split
+            found, name = _read_file(folder / source.file, part), f"{source.file.name} {part}"
         else:
             continue
         rows += found
@@ -43,16 +49,19 @@ def _world_name(source: WorldSource) -> str:
     return f"{source.table} world seed {source.seed} {source.split}"
 
 
-def _read_file(path: Path) -> list[Row]:
+def _read_file(path: Path, part: DataSplit | Literal["all"]) -> list[Row]:
     try:
-        rows = load_rows(path)
-    except OSError as exc:
-        raise DataError(f"{path} cannot be read: {exc.strerror}.") from exc
+        rows = load_files([path])
     except RowsError as exc:
         raise DataError(str(exc)) from exc
-    if not rows:
-        raise DataError(f"{path} holds no rows.")
-    return rows
+    taken = rows if part == "all" else rows_of(part, rows)
+    if not taken:
+        raise DataError(
+            f"{path} holds no rows."
+            if not rows
+            else f"{path} holds no situation of the split {part}; `split: all` takes every row."
+        )
+    return taken
 
 
 def _record(name: str, rows: Sequence[Row]) -> DataSource:

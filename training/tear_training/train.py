@@ -61,8 +61,8 @@ def train(
         console.print(_HARM_WARNING, style="bold red")
     card = load_prepared(base)
     tokenizer = ChainTokenizer.load(base)
-    rows, records = read_sources(config.train, folder=folder)
-    validation_rows, validation_records = read_sources(config.validation, folder=folder)
+    rows, records = read_sources(config.train, folder=folder, split="train")
+    validation_rows, validation_records = read_sources(config.validation, folder=folder, split="validation")
     validation = [encode_row(row, tokenizer, context=card.context) for row in validation_rows]
     longest = max(len(encode_row(row, tokenizer, context=card.context).tokens) for row in (*rows, *validation_rows))
     _open_folder(out, force=force)

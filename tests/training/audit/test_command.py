@@ -127,12 +127,13 @@ def test_a_page_in_no_folder_is_refused_before_the_work(solved: Path, tmp_path: 
     assert result.stdout == ""
 
 
-def test_a_page_that_cannot_be_written_is_told_in_a_sentence(sound: Path, tmp_path: Path) -> None:
-    (tmp_path / "audit.html").mkdir()
-    result = audit(sound, "--html", tmp_path / "audit.html")
-    assert result.exit_code == 1
-    assert "audit.html cannot be written" in result.stderr
-    assert [file.name for file in tmp_path.glob("*.partial")] == []
+@pytest.mark.parametrize("name", ["folder", "rows.jsonl"])
+def test_a_page_takes_the_place_of_no_folder_and_no_rows(sound: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "rows.jsonl").write_bytes(sound.read_bytes())
+    result = audit(sound, "--html", tmp_path / name)
+    assert (result.exit_code, "no place for a page" in " ".join(result.output.split())) == (2, True)
+    assert (tmp_path / "rows.jsonl").read_bytes() == sound.read_bytes()
 
 
 def test_a_terminal_obeys_nothing_that_rows_say(row_of: MakeRow, tmp_path: Path) -> None:

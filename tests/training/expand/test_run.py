@@ -202,6 +202,24 @@ async def test_rows_come_not_near_those_they_are_held_against(server: Server, tm
     assert len(server.asked) - asked == 2 + 4  # what is known already is not worth a judge
 
 
+async def test_a_run_is_not_held_against_its_own_rows(server: Server, tmp_path: Path) -> None:
+    first = await run(server, tmp_path, ExpandPlan(situations=2))
+    before = (tmp_path / "out.jsonl").read_bytes()
+    again = await run(server, tmp_path, ExpandPlan(situations=2), against=[tmp_path])
+    assert (again.rows, again.rejected) == (first.rows, first.rejected)
+    assert (tmp_path / "out.jsonl").read_bytes() == before
+
+
+async def test_a_refused_key_costs_no_row_even_by_force(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    await run(server, tmp_path, ExpandPlan(situations=2))
+    before = out.read_bytes()
+    server.script = lambda body: Answered(status=401, body=b'{"error": {"message": "no such key"}}')
+    with pytest.raises(EndpointFailed):
+        await run(server, tmp_path, ExpandPlan(situations=2, seed=9), cache=tmp_path / "new", force=True)
+    assert out.read_bytes() == before
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_no_more_requests_are_under_way_than_allowed(server: Server, tmp_path: Path, concurrency: int) -> None:
     full, too_many = threading.Event(), threading.Event()

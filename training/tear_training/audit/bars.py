@@ -82,6 +82,8 @@ def _duplicates(bars: Bars, *, answers: Answers, duplicates: Duplicates) -> Verd
     why = None
     if sum(count > 0 for count in answers.by_split.values()) < 2:
         why = "the rows are not of two splits"
+    elif set(answers.by_provenance) == {"procedural"}:
+        why = "the procedural world has splits of its own, and tells its situations alike on purpose"
     elif not duplicates.across_splits and any(one.is_capped for one in duplicates.repeats):
         why = "there are too many similar texts to compare them all"
     value = None if why else duplicates.across_splits

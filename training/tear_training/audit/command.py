@@ -55,6 +55,8 @@ def audit_command(
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {html.absolute().parent} does not exist", param_hint="--html")
+    if html is not None and (html.is_dir() or html.suffix == ".jsonl"):
+        raise typer.BadParameter(f"{html} is no place for a page; name a file such as audit.html", param_hint="--html")
     given = {
         "faults": faults,
         "duplicates_across_splits": duplicates,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tear_chain.errors import InvalidRequest, TearError
+from tear_training.rejected import rejected_file
 
 if TYPE_CHECKING:
     from tear_training.expand import ExpandReport
@@ -127,6 +128,8 @@ def _print(report: ExpandReport, out: Path) -> None:
     )
     for reason, count in sorted(report.rejected.items()):
         console.print(f"rejected: {count} {reason}")
+    if report.rejected:
+        console.print(f"What was rejected, and why, is in {rejected_file(out)}.")
     for reason, count in sorted(report.unanswered.items()):
         _tell(f"{count} situations got no reply ({reason}). Run the same command again to ask for them.")
 

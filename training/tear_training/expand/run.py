@@ -18,7 +18,7 @@ from tear_training.expand.plan import Ask, ExpandPlan
 from tear_training.expand.report import ExpandReport, balance_of, count_squares
 from tear_training.expand.writer import Endpoint, EndpointFailed, Traffic, opened
 from tear_training.rejected import Rejected, load_rejected, rejected_file, write_rejected
-from tear_training.rows import Row, RowsError, load_files, load_rows, write_rows
+from tear_training.rows import Row, RowsError, load_files, load_rows, row_files, write_rows
 
 GIVE_UP_AFTER = 8
 """Situations in a row without a reply, after which the endpoint is taken to be gone."""
@@ -67,7 +67,7 @@ async def expand(
         raise InvalidRequest(f"concurrency is {concurrency}, expected at least 1.", param="concurrency")
     asks = [(ask, request_for(ask, plan, model=writer.model)) for ask in plan.asks()]
     held = 0 if force else _count_own(out, {situation_id(request) for _, request in asks})
-    known = Said(_load_against(against))
+    known = Said(_load_against(against, but=out))
     out.parent.mkdir(parents=True, exist_ok=True)
     traffic, replies = Traffic(), ReplyCache(cache)
     shelf = _Shelf(out, total=len(asks), held=held, save_every=save_every, watch=watch)
@@ -123,7 +123,7 @@ class _Shelf:
     def save(self) -> None:
         """Write both files, each whole; not while a file that an earlier run wrote holds more."""
         is_whole = self._next == self._total and not self.unanswered
-        if is_whole or len(self.accepted) >= self._held:
+        if is_whole or len(self.accepted) > self._held:
             write_rejected(rejected_file(self._out), self.rejected)
             write_rows(self._out, self.accepted)
             self._saved = len(self.accepted)
@@ -177,9 +177,10 @@ class _Patience:
             raise EndpointFailed(f"{self._in_a_row} situations in a row got no reply; the last: {done.unanswered}.")
 
 
-def _load_against(paths: Sequence[Path]) -> list[Row]:
+def _load_against(paths: Sequence[Path], *, but: Path) -> list[Row]:
+    """The rows of files and folders, without those of `but`: a run is not held against itself."""
     try:
-        return load_files(paths)
+        return load_files([file for file in row_files(paths) if file.resolve() != but.resolve()])
     except RowsError as exc:
         raise DataError(str(exc)) from exc
 
