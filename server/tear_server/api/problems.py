@@ -81,7 +81,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         found = [_explain(item) for item in error.errors()[:MAX_REPORTED]]
         message = "; ".join(text for _, text in found) + "."
         body = _body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request")
-        return _reply(request, body, 400)
+        return _reply(request, body, 400, **{"x-should-retry": "false"})
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -90,7 +90,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         body = _body(message, kind="invalid_request_error", param=param, code=code or "invalid_request")
         if code is None:
             metrics.rejected.labels("invalid_request").inc()
-        return _reply(request, body, error.status_code, **(error.headers or {}))
+        return _reply(request, body, error.status_code, **{"x-should-retry": "false", **(error.headers or {})})
 
     async def on_surprise(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it once more, so that it is as loud in the log as it was.

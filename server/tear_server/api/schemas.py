@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tear_chain.conversation import Conversation, Message, Role
 from tear_chain.errors import InvalidRequest
@@ -99,11 +99,18 @@ class ChatRequest(BaseModel):
     """False reflects and does not show it."""
     reflection: ReflectionOptions = Field(default_factory=ReflectionOptions)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_null_for_not_given(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
     def refuse_unsupported(self) -> None:
         """Raise `InvalidRequest` for what is asked and cannot be done; silence would be a wrong answer."""
         if self.tools or self.functions:
             name = "tools" if self.tools else "functions"
             raise InvalidRequest(f"{name} are not supported. Leave them out.", param=name)
+        if self.tool_choice not in (None, "none", "auto"):
+            raise InvalidRequest("tool_choice asks for a tool, and tools are not supported.", param="tool_choice")
         if self.logprobs or self.top_logprobs:
             raise InvalidRequest("logprobs are not supported. Leave the field out.", param="logprobs")
         if self.response_format and self.response_format.get("type") != "text":

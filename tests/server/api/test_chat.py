@@ -322,6 +322,25 @@ async def test_usage_of_a_supplied_draft_counts_what_the_engine_read_and_wrote(
     assert usage["completion_tokens_details"] == {"reasoning_tokens": written[Stage.WITNESS]}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stream",
+        "frequency_penalty",
+        "presence_penalty",
+        "include_reasoning",
+        "reflection",
+        "stop",
+        "n",
+        "tools",
+        "seed",
+    ],
+)
+async def test_null_is_not_given(tokenizer: ChainTokenizer, name: str) -> None:
+    message = (await ask(tokenizer, REVISED, **{name: None}))["choices"][0]["message"]
+    assert (message["content"], "reflection" in message) == (ANSWER, True)
+
+
 # Several answers
 
 
@@ -530,6 +549,8 @@ def image(**part: Any) -> list[dict[str, Any]]:
         ({"messages": image(image_url={"url": "data:…"})}, 400, "invalid_request", "messages[0].content[1]"),
         ({"messages": asking("word " * 5000)["messages"]}, 400, "context_length_exceeded", "messages"),
         ({"n": 9}, 400, "invalid_request", "n"),
+        ({"tool_choice": "required"}, 400, "invalid_request", "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, 400, "invalid_request", "tool_choice"),
         ({"n": 0}, 400, "invalid_request", "n"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "invalid_request", "tools"),
         ({"functions": [{"name": "f"}]}, 400, "invalid_request", "functions"),
@@ -545,7 +566,8 @@ def image(**part: Any) -> list[dict[str, Any]]:
     ],
     ids=[
         *("unknown-model", "empty-model", "no-messages", "empty-message", "no-parts", "no-content", "two-users"),
-        *("assistant-first", "system-alone", "tool-message", "image", "too-long", "n-2", "n-0", "tools", "functions"),
+        *("assistant-first", "system-alone", "tool-message", "image", "too-long", "n-9", "tool-required"),
+        *("tool-named", "n-0", "tools", "functions"),
         *("logprobs", "top-logprobs", "json-format", "empty-stops", "empty-stop", "five-stops", "draft-direct"),
         *("blank-draft", "draft-without-room"),
     ],
