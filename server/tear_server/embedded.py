@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tear_chain.errors import EngineDead, EngineError
-from tear_server.engine import Chunk, Finish, Generation
+from tear_server.engine import AdapterFiles, Chunk, Finish, Generation
 
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
@@ -23,6 +23,8 @@ CPU_BLOCK_TOKENS = 32
 later part of a short chain was computed anew whenever a request took over from another."""
 CPU_BATCH_TOKENS = 4096
 """Prompt tokens computed in one step; at least a whole prompt, since on a CPU none is computed in parts."""
+MAX_ADAPTERS = 8
+"""As many are held in memory; vLLM drops the one that was used longest ago beyond that, and reads it again."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 ENVIRONMENT = {
@@ -30,15 +32,6 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings are about its own insides; set the variable to see them
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterFiles:
-    """An adapter to load: the name that generations give, and where its files are."""
-
-    name: str
-    folder: Path
-    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,6 @@ async def embedded_engine(
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
     # Imported here, so that the settings above are seen and a refused adapter costs no seven seconds.
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.lora.request import LoRARequest
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -88,7 +80,8 @@ async def embedded_engine(
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
         max_lora_rank=cast(Any, adapter.rank if adapter else 16),
-        max_loras=1,
+        max_loras=1,  # in one batch
+        max_cpu_loras=MAX_ADAPTERS,
         generation_config="vllm",
         seed=0,
     )
@@ -96,36 +89,34 @@ async def embedded_engine(
         vllm = AsyncLLM.from_engine_args(arguments)
     except (RuntimeError, ValueError, OSError) as exc:
         raise EngineError(f"vLLM cannot start on {base}: {exc}") from exc
+    engine = EmbeddedEngine(vllm, max_rank=adapter.rank if adapter else 0)
     try:
-        lora = None
         if adapter is not None:
-            lora = LoRARequest(adapter.name, 1, str(adapter.folder.resolve()))
-            try:
-                await vllm.add_lora(lora)
-            except Exception as exc:  # the core reports whatever went wrong there as a plain Exception
-                raise EngineError(f"vLLM cannot load the adapter in {adapter.folder}: {exc}") from exc
+            await engine.load(adapter)
         # Half a million objects of torch and vLLM stay for good; looking them over took a third of a second each time.
         gc.collect()
         gc.freeze()
-        yield EmbeddedEngine(vllm, lora)
+        yield engine
     finally:
         vllm.shutdown(timeout=STOP_S)
         # Exceptions that libraries keep of optional imports hold this frame to the very end, and so would the frame
         # hold the engine, whose finalizer needs modules that are gone by then.
-        del vllm
+        del vllm, engine
 
 
 class EmbeddedEngine:
-    """The `Engine` over vLLM's `AsyncLLM`."""
+    """The `Engine`, and `AdapterHost`, over vLLM's `AsyncLLM`."""
 
-    def __init__(self, vllm: AsyncLLM, lora: LoRARequest | None) -> None:
+    def __init__(self, vllm: AsyncLLM, *, max_rank: int) -> None:
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
         self._vllm = vllm
-        self._lora = lora
+        self._max_rank = max_rank
+        self._loras: dict[str, LoRARequest] = {}
+        self._loaded = 0
         self._params = SamplingParams
         self._prompt = TokensPrompt
         self._delta = RequestOutputKind.DELTA
@@ -150,7 +141,7 @@ class EmbeddedEngine:
             output_kind=self._delta,
         )
         prompt = self._prompt(prompt_token_ids=list(generation.prompt))
-        lora = self._lora if generation.adapter is not None else None
+        lora = None if generation.adapter is None else self._loras[generation.adapter]
         stream = self._vllm.generate(prompt, params, generation.id, lora_request=lora)
         try:
             async with contextlib.aclosing(stream):
@@ -166,6 +157,33 @@ class EmbeddedEngine:
             raise EngineDead("The engine stopped while it generated.") from exc
         except ValueError as exc:
             raise EngineError(f"The engine refused the request: {exc}") from exc
+
+    async def load(self, files: AdapterFiles) -> None:
+        """Load a LoRA; its name must say its contents, since the prefix cache goes by it."""
+        from vllm.lora.request import LoRARequest
+
+        if files.name in self._loras:
+            return
+        if files.rank > self._max_rank:
+            raise EngineError(
+                f"The adapter in {files.folder} has rank {files.rank}; this engine was started for {self._max_rank} at "
+                "most."
+            )
+        lora = LoRARequest(files.name, self._loaded + 1, str(files.folder.resolve()))
+        try:
+            await self._vllm.add_lora(lora)
+        except self._dead_error as exc:
+            raise EngineDead("The engine is not running.") from exc
+        except Exception as exc:  # the core reports whatever went wrong there as a plain Exception
+            raise EngineError(f"vLLM cannot load the adapter in {files.folder}: {exc}") from exc
+        self._loaded += 1
+        self._loras[files.name] = lora
+
+    async def unload(self, name: str) -> None:
+        """Forget a LoRA."""
+        lora = self._loras.pop(name, None)
+        if lora is not None:
+            await self._vllm.remove_lora(lora.lora_int_id)
 
     async def health(self) -> None:
         """Ask vLLM; raise `EngineDead` if its core is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 
@@ -83,3 +84,22 @@ class Engine(Protocol):
 
     async def health(self) -> None:
         """Return if the engine can generate; raise `EngineDead` if it cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """An adapter to load: the name that generations give, and where its files are."""
+
+    name: str
+    folder: Path
+    rank: int
+
+
+class AdapterHost(Protocol):
+    """An engine that takes adapters in while it runs. What it has loaded survives a restart of its core."""
+
+    async def load(self, files: AdapterFiles) -> None:
+        """Have `files.name` ready for generations; `EngineError` if it cannot be loaded. Loading it twice is once."""
+
+    async def unload(self, name: str) -> None:
+        """Forget an adapter; the caller sees to it that no generation still uses it. An unknown name is no error."""

@@ -9,30 +9,18 @@ import ipaddress
 import logging
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import prometheus_client
 import uvicorn
 
 from tear_chain.errors import InvalidRequest
-from tear_chain.prepared import load_prepared
-from tear_chain.tokenizer import ChainTokenizer
-from tear_server.adapters import open_adapter, sing_canary
 from tear_server.api.app import Access, build_app
-from tear_server.budget import Limits
-from tear_server.embedded import AdapterFiles, EngineOptions, embedded_engine
-from tear_server.engine import Sampling
-from tear_server.journal.address import read_address
-from tear_server.journal.journal import open_journal
+from tear_server.assembly import open_service
 from tear_server.keys import load_keys
-from tear_server.metrics import Metrics
-from tear_server.reflection import Reflector
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
 
-DEFAULT_CONTEXT = 8192
-"""Longer conversations are possible up to the base's own limit, and take their share of the KV cache."""
 GRACE_S = 30
 """How long running replies may go on once the server was asked to stop."""
 
@@ -40,12 +28,14 @@ GRACE_S = 30
 async def serve(settings: ServerSettings) -> None:
     """Run until SIGINT or SIGTERM; raise a `TearError` if the service cannot start."""
     # Cheap checks first: a missing file or a taken port is said in a second, not after the engine has started.
-    access = _read_access(settings)
+    access = read_access(settings)
     with _bind(settings.host, settings.port) as listener:
-        await _serve_on(listener, settings, access)
+        async with open_service(settings) as service:
+            await _listen(service, access, listener)
 
 
-def _read_access(settings: ServerSettings) -> Access:
+def read_access(settings: ServerSettings) -> Access:
+    """Who may ask; `InvalidRequest` if that would be anybody on the network without having been said."""
     if settings.keys is None and not settings.anyone and not _is_loopback(settings.host):
         raise InvalidRequest(
             f"--host {settings.host} can be reached from other machines and no keys are set. Make keys with `tear key` "
@@ -65,46 +55,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def _serve_on(listener: socket.socket, settings: ServerSettings, access: Access) -> None:
-    journal_at = None if settings.journal is None else read_address(settings.journal.get_secret_value())
-    base = load_prepared(settings.base)
-    adapter = open_adapter(settings.adapter, base)
-    tokenizer = ChainTokenizer.load(settings.base)
-    context = min(base.context, settings.context or DEFAULT_CONTEXT)
-    options = EngineOptions(
-        max_model_len=context,
-        enforce_eager=settings.enforce_eager,
-        gpu_memory_utilization=settings.gpu_memory_utilization,
-        cpu_kv_cache_gib=settings.cpu_kv_cache_gib,
-        max_num_seqs=settings.max_num_seqs,
-    )
-    files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
-    name = settings.name or base.name
-    metrics = Metrics()
-    async with (
-        open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
-        embedded_engine(settings.base, files, name=name, options=options) as engine,
-    ):
-        await sing_canary(engine, tokenizer, adapter)
-        limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
-        service = Service(
-            model=name,
-            base=base,
-            adapter=adapter.name,
-            manifest=adapter.manifest,
-            engine=engine,
-            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits),
-            metrics=metrics,
-            context=context,
-            sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
-            revise_threshold=settings.revise_threshold,
-            started=int(time.time()),
-            journal=journal,
-        )
-        service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
-        await _listen(service, access, listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

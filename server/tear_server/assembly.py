@@ -1,0 +1,65 @@
+"""From settings to a running service: journal, engine, adapter, all checked before anybody may ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tear_chain.prepared import load_prepared
+from tear_chain.tokenizer import ChainTokenizer
+from tear_server.adapters import open_adapter, sing_canary
+from tear_server.budget import Limits
+from tear_server.embedded import EngineOptions, embedded_engine
+from tear_server.engine import AdapterFiles, Sampling
+from tear_server.journal.address import read_address
+from tear_server.journal.journal import open_journal
+from tear_server.metrics import Metrics
+from tear_server.reflection import Reflector
+from tear_server.service import Service
+from tear_server.settings import ServerSettings
+
+DEFAULT_CONTEXT = 8192
+"""Longer conversations are possible up to the base's own limit, and take their share of the KV cache."""
+
+
+@asynccontextmanager
+async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
+    """Start what answers; leaving the context ends it. Raises a `TearError` if something does not fit or start."""
+    journal_at = None if settings.journal is None else read_address(settings.journal.get_secret_value())
+    base = load_prepared(settings.base)
+    adapter = open_adapter(settings.adapter, base)
+    tokenizer = ChainTokenizer.load(settings.base)
+    context = min(base.context, settings.context or DEFAULT_CONTEXT)
+    options = EngineOptions(
+        max_model_len=context,
+        enforce_eager=settings.enforce_eager,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        cpu_kv_cache_gib=settings.cpu_kv_cache_gib,
+        max_num_seqs=settings.max_num_seqs,
+    )
+    files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
+    name = settings.name or base.name
+    metrics = Metrics()
+    async with (
+        open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
+        embedded_engine(settings.base, files, name=name, options=options) as engine,
+    ):
+        await sing_canary(engine, tokenizer, adapter)
+        limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
+        service = Service(
+            model=name,
+            base=base,
+            adapter=adapter.name,
+            manifest=adapter.manifest,
+            engine=engine,
+            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits),
+            metrics=metrics,
+            context=context,
+            sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
+            revise_threshold=settings.revise_threshold,
+            started=int(time.time()),
+            journal=journal,
+        )
+        service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
+        yield service
