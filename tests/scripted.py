@@ -76,15 +76,11 @@ class ScriptedEngine:
             raise EngineDead("The scripted engine is dead.")
 
     def play(self, stage: Stage, generation: Generation) -> tuple[list[tuple[Stage, list[int]]], Finish]:
-        """What a generation that begins in `stage` writes, stage by stage, and how it ends.
-
-        One that is asked for in the midst of a stage goes on after the last token of its prompt.
-        """
+        """What a generation that begins in `stage` writes, stage by stage, and how it ends."""
         scenes: list[tuple[Stage, list[int]]] = []
         room = generation.max_tokens
-        begins = self.scripts[stage].index(generation.prompt[-1]) + 1 if generation.id.endswith("-watched") else 0
         while True:
-            script, begins = self.scripts[stage][begins:], 0
+            script = self.scripts[stage]
             end = next((index for index, token in enumerate(script, 1) if token in generation.stop_ids), None)
             scenes.append((stage, list(script[: min(end or len(script), room)])))
             room -= len(scenes[-1][1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tear_chain.errors import EngineDead, EngineError
-from tear_server.engine import AdapterFiles, Chunk, Finish, Generation
+from tear_server.engine import WATCHED_TOKENS, AdapterFiles, Chunk, Finish, Generation, Sampling
+from tear_server.turns import Turn, Turns
 
 if TYPE_CHECKING:
+    from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -27,6 +30,7 @@ MAX_ADAPTERS = 8
 """As many are held in memory; vLLM drops the one that was used longest ago beyond that, and reads it again."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
+_UNWATCHED: Mapping[int, float] = {}
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
     "VLLM_NO_USAGE_STATS": "1",
@@ -109,7 +113,8 @@ class EmbeddedEngine:
 
     def __init__(self, vllm: AsyncLLM, *, max_rank: int) -> None:
         from vllm import SamplingParams
-        from vllm.inputs import TokensPrompt
+        from vllm.engine.protocol import StreamingInput
+        from vllm.inputs.engine import tokens_input
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -117,46 +122,105 @@ class EmbeddedEngine:
         self._max_rank = max_rank
         self._loras: dict[str, LoRARequest] = {}
         self._loaded = 0
+
+        class SessionParams(SamplingParams):
+            """vLLM's front end keeps log-probabilities of a session only if its first turn asks for some."""
+
+            @property
+            def num_logprobs(self) -> int:
+                return -1  # as many as come; the core, which reads the fields alone, is asked for none
+
         self._params = SamplingParams
-        self._prompt = TokensPrompt
+        self._session_params = SessionParams
+        self._prompt = tokens_input
+        self._input = StreamingInput
         self._delta = RequestOutputKind.DELTA
         self._dead_error = EngineDeadError
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; closing the iterator aborts it in the core."""
-        sampling = generation.sampling
-        params = self._params(
+        lora = None if generation.adapter is None else self._loras[generation.adapter]
+        in_turns = generation.watch_after is not None and self._has_room(generation)
+        chunks = self._in_turns(generation, lora) if in_turns else self._at_once(generation, lora)
+        try:
+            async with contextlib.aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        except self._dead_error as exc:
+            raise EngineDead("The engine stopped while it generated.") from exc
+        except ValueError as exc:
+            raise EngineError(f"The engine refused the request: {exc}") from exc
+
+    async def _at_once(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
+        whole = Turn(
+            generation.prompt, generation.max_tokens, generation.min_tokens, generation.stop_ids, generation.watch
+        )
+        prompt, params = (
+            self._prompt(list(whole.prompt)),
+            self._params_for(whole, generation.sampling, kind=self._params),
+        )
+        stream = self._vllm.generate(prompt, params, generation.id, lora_request=lora)
+        async with contextlib.aclosing(stream):
+            async for output in stream:
+                completion = output.outputs[0]
+                yield Chunk(
+                    tokens=tuple(completion.token_ids),
+                    watched=_watched(completion.logprobs, generation.watch) if generation.watch else (),
+                    cached_tokens=output.num_cached_tokens or 0,
+                    finish=Finish(completion.finish_reason) if completion.finish_reason else None,
+                )
+
+    async def _in_turns(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
+        """As one of vLLM's sessions, which computes nothing anew from turn to turn."""
+        turns, inputs, cached_tokens = Turns(generation), asyncio.Queue[Any](), None
+
+        def take(turn: Turn) -> None:
+            params = self._params_for(turn, generation.sampling, kind=self._session_params)
+            inputs.put_nowait(self._input(prompt=self._prompt(list(turn.prompt)), sampling_params=params))
+
+        async def session() -> AsyncGenerator[Any, None]:
+            while True:
+                yield await inputs.get()
+
+        first = turns.first()
+        for turn in first:
+            take(turn)
+        params = self._params_for(first[0], generation.sampling, kind=self._session_params)
+        stream = self._vllm.generate(session(), params, generation.id, lora_request=lora)
+        async with contextlib.aclosing(stream):
+            async for output in stream:
+                completion = output.outputs[0]
+                reading = turns.read(completion.token_ids)
+                if reading.then is not None:
+                    take(reading.then)
+                if cached_tokens is None:
+                    cached_tokens = output.num_cached_tokens or 0
+                found = iter(_watched(completion.logprobs, generation.watch) if any(reading.is_watched) else ())
+                watched = tuple(next(found) if is_watched else _UNWATCHED for is_watched in reading.is_watched)
+                yield Chunk(reading.tokens, watched, cached_tokens, reading.finish)
+                if reading.finish is not None:
+                    return
+
+    def _params_for(self, turn: Turn, sampling: Sampling, *, kind: type[SamplingParams]) -> SamplingParams:
+        return kind(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
             frequency_penalty=sampling.frequency_penalty,
             presence_penalty=sampling.presence_penalty,
-            max_tokens=generation.max_tokens,
-            min_tokens=generation.min_tokens,
-            stop_token_ids=sorted(generation.stop_ids),
-            logprob_token_ids=list(generation.watch) or None,
+            max_tokens=turn.max_tokens,
+            min_tokens=turn.min_tokens,
+            stop_token_ids=sorted(turn.stop_ids),
+            logprob_token_ids=list(turn.watch) or None,
             flat_logprobs=True,  # by far fewer objects per token
             ignore_eos=True,  # the stop ids say all
             detokenize=False,
             output_kind=self._delta,
         )
-        prompt = self._prompt(prompt_token_ids=list(generation.prompt))
-        lora = None if generation.adapter is None else self._loras[generation.adapter]
-        stream = self._vllm.generate(prompt, params, generation.id, lora_request=lora)
-        try:
-            async with contextlib.aclosing(stream):
-                async for output in stream:
-                    completion = output.outputs[0]
-                    yield Chunk(
-                        tokens=tuple(completion.token_ids),
-                        watched=_watched(completion.logprobs, generation.watch) if generation.watch else (),
-                        cached_tokens=output.num_cached_tokens or 0,
-                        finish=Finish(completion.finish_reason) if completion.finish_reason else None,
-                    )
-        except self._dead_error as exc:
-            raise EngineDead("The engine stopped while it generated.") from exc
-        except ValueError as exc:
-            raise EngineError(f"The engine refused the request: {exc}") from exc
+
+    def _has_room(self, generation: Generation) -> bool:
+        """Whether the turns that vLLM may have begun beyond the limit still fit its context."""
+        return len(generation.prompt) + generation.max_tokens + WATCHED_TOKENS < self._vllm.model_config.max_model_len
 
     async def load(self, files: AdapterFiles) -> None:
         """Load a LoRA; its name must say its contents, since the prefix cache goes by it."""
@@ -194,8 +258,9 @@ class EmbeddedEngine:
 
 
 def _watched(logprobs: Any, ids: Sequence[int]) -> tuple[Mapping[int, float], ...]:
-    """What was asked for at each position; vLLM puts the drawn token first and then the others in their order."""
-    return tuple(
-        dict(zip(ids, logprobs.logprobs[start + 1 : end], strict=True))
-        for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True)
-    )
+    """What was asked for at each position; vLLM gives the drawn token, too, and its merged outputs each id but once."""
+    found: list[Mapping[int, float]] = []
+    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
+        table = dict(zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True))
+        found.append({token: table[token] for token in ids})
+    return tuple(found)

@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+WATCHED_TOKENS = 2
+"""A weight, and a decision."""
+
 
 class Finish(StrEnum):
     """Why a generation ended."""
@@ -59,7 +62,9 @@ class Generation:
     adapter: str | None = None
     """Name of a loaded adapter; None is the bare base."""
     watch: tuple[int, ...] = ()
-    """Ids whose log-probabilities are wanted at every position."""
+    """Ids whose log-probabilities are wanted."""
+    watch_after: int | None = None
+    """Watch only the `WATCHED_TOKENS` that come after this id, since watching costs time at every token; None: all."""
     min_tokens: int = 0
     """How many tokens come before a stop id may."""
 
@@ -70,7 +75,8 @@ class Chunk:
 
     tokens: tuple[int, ...]
     watched: tuple[Mapping[int, float], ...]
-    """One map of id to natural log-probability per token, from the raw logits; empty if nothing is watched."""
+    """One map of id to natural log-probability per token, from the raw logits; empty for a token that is not watched,
+    and no maps at all if none is."""
     cached_tokens: int
     """How many prompt tokens the prefix cache answered."""
     finish: Finish | None

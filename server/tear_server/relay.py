@@ -21,7 +21,7 @@ class Course:
     max_tokens: int
     """What all stages together may write."""
     watch: tuple[int, ...]
-    """Ids whose log-probabilities are wanted, but only after `watch_after`: they cost an engine time at every token."""
+    """Ids whose log-probabilities are wanted after `watch_after`."""
     watch_after: int
 
 
@@ -31,7 +31,7 @@ class Relay:
     A request is made for the whole course, so that it writes on past the end of a stage. The next generation takes
     over where the last one ended if its prompt is exactly what the request has read and written; if not, because a
     stage was cut, stopped or overruled, the request is aborted and another made. So a chain that nobody touches takes
-    two requests, one up to where it must be watched and one from there, and each stage still sees an engine of its own.
+    one request, and each stage still sees an engine of its own.
     """
 
     def __init__(self, engine: Engine, course: Course | None) -> None:
@@ -76,10 +76,6 @@ class Relay:
                 cached_tokens = chunk.cached_tokens
             if chunk.finish is not None and self._ahead is None:
                 await self._abort()
-                if course is not None and finish is Finish.STOP and mine.tokens[-1] not in generation.stop_ids:
-                    # Only the course's own stop is no stop of the stage: from here on it is watched.
-                    finish = None
-                    await self._ask(self._along(course, _resumed(generation, self._known)))
             watched = mine.watched or tuple(_UNWATCHED for _ in mine.tokens)
             yield replace(mine, watched=watched, cached_tokens=cached_tokens, finish=finish)
             if finish is not None:
@@ -87,11 +83,11 @@ class Relay:
 
     def _along(self, course: Course, generation: Generation) -> Generation:
         """The rest of the course from the generation's prompt on."""
-        is_watched = generation.prompt[-1] == course.watch_after
         return replace(
             generation,
-            stop_ids=course.stop_ids if is_watched else course.stop_ids | {course.watch_after},
-            watch=course.watch if is_watched else (),
+            stop_ids=course.stop_ids,
+            watch=course.watch,
+            watch_after=course.watch_after,
             max_tokens=max(self._left, generation.max_tokens),
         )
 
@@ -114,10 +110,6 @@ class Relay:
     async def health(self) -> None:
         """As the engine beneath."""
         await self._engine.health()
-
-
-def _resumed(generation: Generation, known: list[int]) -> Generation:
-    return replace(generation, id=f"{generation.id}-watched", prompt=tuple(known))
 
 
 def _share(chunk: Chunk, generation: Generation, *, taken: int) -> tuple[int, Finish | None]:

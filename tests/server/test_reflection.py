@@ -58,17 +58,17 @@ def said(events: list[Event], stage: Stage) -> str:
 # What the engine is asked
 
 
-async def test_a_kept_draft_takes_two_requests(tokenizer: ChainTokenizer) -> None:
+async def test_a_kept_draft_takes_one_request(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, KEPT)
     reflection = await reflect(tokenizer, engine)
-    assert stages_asked(engine) == ["draft", "witness-watched"]
+    assert stages_asked(engine) == ["draft"]
     assert (reflection.answer, reflection.decision) == (DRAFT, Decision.KEEP)
 
 
-async def test_a_revised_draft_takes_no_third(tokenizer: ChainTokenizer) -> None:
+async def test_a_revised_draft_takes_no_second(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
     reflection = await reflect(tokenizer, engine)
-    assert stages_asked(engine) == ["draft", "witness-watched"]
+    assert stages_asked(engine) == ["draft"]
     assert (reflection.answer, reflection.draft) == (ANSWER, DRAFT)
 
 
@@ -90,7 +90,7 @@ async def test_too_few_tokens_to_reflect_are_all_the_answers(tokenizer: ChainTok
 async def test_a_supplied_draft_is_witnessed_and_not_written(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
     reflection = await reflect(tokenizer, engine, draft=SUPPLIED)
-    assert stages_asked(engine) == ["witness", "witness-watched"]
+    assert stages_asked(engine) == ["witness"]
     assert (reflection.draft, reflection.answer) == (SUPPLIED, ANSWER)
     assert (reflection.stages[0].finish, reflection.stages[0].tokens) == ("supplied", 0)
 
@@ -98,7 +98,7 @@ async def test_a_supplied_draft_is_witnessed_and_not_written(tokenizer: ChainTok
 async def test_a_kept_supplied_draft_is_the_answer(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, KEPT)
     assert (await reflect(tokenizer, engine, draft=SUPPLIED)).answer == SUPPLIED
-    assert engine.reached == [Stage.WITNESS, Stage.WITNESS]
+    assert engine.reached == [Stage.WITNESS]
 
 
 @TEXT_STORIES
@@ -128,7 +128,7 @@ async def test_a_request_goes_on_where_a_stage_would_have_asked(tokenizer: Chain
     ]
     assert told[0] == told[1]
     prompts = {generation.prompt for generation in many.asked}
-    assert all(each.prompt in prompts for each in few.asked if not each.id.endswith("-watched"))
+    assert all(each.prompt in prompts for each in few.asked)
 
 
 @pytest.mark.parametrize("penalty", ["frequency_penalty", "presence_penalty"])
@@ -168,16 +168,15 @@ async def test_limits_leave_the_answer_what_draft_and_witness_did_not_take(token
 async def test_requests_for_the_whole_chain_may_take_its_whole_budget(tokenizer: ChainTokenizer) -> None:
     engine = play(tokenizer, REVISED)
     await reflect(tokenizer, engine, max_tokens=300)
-    first, second = engine.asked
-    assert (first.max_tokens, second.max_tokens) == (300, 300 - (len(second.prompt) - len(first.prompt)))
+    assert [each.max_tokens for each in engine.asked] == [300]
 
 
 async def test_only_from_the_weight_on_is_watched(tokenizer: ChainTokenizer) -> None:
     engine, chain = play(tokenizer, REVISED), tokenizer.chain
     await reflect(tokenizer, engine)
-    first, second = engine.asked
-    assert (first.watch, set(second.watch)) == ((), {*chain.weights.values(), *chain.decisions.values()})
-    assert second.prompt[-1] == chain.fields[Field.WEIGHT]
+    (asked,) = engine.asked
+    assert set(asked.watch) == {*chain.weights.values(), *chain.decisions.values()}
+    assert asked.watch_after == chain.fields[Field.WEIGHT]
 
 
 async def test_the_engine_watches_for_the_chains_own_tokens_alone(tokenizer: ChainTokenizer) -> None:
@@ -353,14 +352,14 @@ async def test_a_threshold_overrules_the_model(
     engine = with_decision(tokenizer, 0.6, 0.2)
     reflection = await reflect(tokenizer, engine, revise_threshold=threshold)
     assert reflection.decision == decision
-    assert stages_asked(engine)[2:] == (["revised"] if decision == "revise" else [])
+    assert stages_asked(engine)[1:] == (["revised"] if decision == "revise" else [])
 
 
 async def test_an_overruled_keep_is_revised_as_if_the_model_had_chosen_it(tokenizer: ChainTokenizer) -> None:
     overruled, chosen = with_decision(tokenizer, 0.6, 0.2), play(tokenizer, REVISED)
     await reflect(tokenizer, overruled, revise_threshold=0.1)
     await reflect(tokenizer, chosen, sampling=ONE_BY_ONE)
-    assert overruled.asked[2].prompt == chosen.asked[2].prompt
+    assert overruled.asked[1].prompt == chosen.asked[2].prompt
 
 
 async def test_a_witness_without_a_decision_keeps_whatever_the_threshold(tokenizer: ChainTokenizer) -> None:
