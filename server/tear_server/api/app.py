@@ -13,6 +13,7 @@ from tear_server.admission import Pool
 from tear_server.api import problems
 from tear_server.api.chat import chat_routes
 from tear_server.api.gate import Gate
+from tear_server.api.head import Head
 from tear_server.api.meta import meta_routes
 from tear_server.api.outcomes import outcome_routes
 from tear_server.api.reflections import reflection_routes
@@ -52,6 +53,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
         max_body_bytes=access.max_body_bytes,
         metrics=service.metrics,
     )
+    app.add_middleware(Head)
     if access.cors_origins:
         app.add_middleware(
             CORSMiddleware,
