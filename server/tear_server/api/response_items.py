@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from tear_chain.errors import InvalidRequest, RequestError
-from tear_server.api.schemas import ChatMessage, ContentPart, Text
+from tear_server.api.schemas import ChatMessage, ContentPart, Listed, Text
 
 TEXT_PARTS = ("input_text", "output_text")
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -32,7 +32,7 @@ def _as_parts(value: object) -> object:
     return [InputPart(type="input_text", text=_checked(value))] if isinstance(value, str) else value
 
 
-Parts = Annotated[list[InputPart], BeforeValidator(_as_parts, json_schema_input_type=Text | list[InputPart])]
+Parts = Annotated[Listed[InputPart], BeforeValidator(_as_parts, json_schema_input_type=Text | list[InputPart])]
 
 
 class InputItem(BaseModel):
@@ -79,7 +79,7 @@ def _checked(text: str) -> str:
         raise ValueError(str(exc.errors()[0]["ctx"]["error"])) from exc
 
 
-Items = Annotated[list[InputItem], BeforeValidator(_as_items, json_schema_input_type=Text | list[InputItem])]
+Items = Annotated[Listed[InputItem], BeforeValidator(_as_items, json_schema_input_type=Text | list[InputItem])]
 
 
 @dataclass(frozen=True, slots=True)

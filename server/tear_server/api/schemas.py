@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -16,10 +16,15 @@ def _whole(text: str) -> str:
     except UnicodeEncodeError as exc:
         # JSON can carry half a surrogate pair, UTF-8 cannot: it would break the reply that repeats it.
         raise ValueError("half of a surrogate pair is no text") from exc
+    if "\0" in text:
+        raise ValueError("a null character cannot be kept by every journal")
     return text
 
 
+Item = TypeVar("Item")
 Text = Annotated[str, AfterValidator(_whole)]
+Listed = Annotated[list[Item], Field(fail_fast=True)]
+"""A list of which the first fault is told: to tell all of two million would stop everybody's work for a minute."""
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
@@ -43,7 +48,7 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Text
-    content: Text | list[ContentPart] | None = None
+    content: Text | Listed[ContentPart] | None = None
 
 
 class ReflectionOptions(BaseModel):
@@ -73,7 +78,7 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    messages: list[ChatMessage]
+    messages: Listed[ChatMessage]
     model: Text | None = None
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
@@ -82,7 +87,7 @@ class ChatRequest(BaseModel):
     frequency_penalty: Penalty = 0.0
     presence_penalty: Penalty = 0.0
     seed: Seed | None = None
-    stop: Text | list[Text] | None = None
+    stop: Text | Listed[Text] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
@@ -132,7 +137,7 @@ class ReflectionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    messages: list[ChatMessage]
+    messages: Listed[ChatMessage]
     model: Text | None = None
     draft: Text | None = None
     """Witness this draft, by whomever, instead of one of the model's own."""
@@ -150,7 +155,7 @@ class WitnessItem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    messages: list[ChatMessage]
+    messages: Listed[ChatMessage]
     answer: Text
 
 
@@ -159,7 +164,7 @@ class WitnessBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: Annotated[list[WitnessItem], Field(min_length=1, max_length=64)]
+    items: Annotated[Listed[WitnessItem], Field(min_length=1, max_length=64)]
     model: Text | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
