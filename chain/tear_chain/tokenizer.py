@@ -18,6 +18,8 @@ from tear_chain.errors import BaseError, InvalidRequest
 from tear_chain.tokens import ChainTokens
 
 TOKENIZER_FILE = "tekken.json"
+SHORTEN = "Shorten its runs of blanks."
+"""Tekken finds words by a regular expression, whose stack ends after about a million blanks in a row."""
 
 
 class TextDecoder:
@@ -60,7 +62,10 @@ class ChainTokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Plain text to ids; the spelling of a control token stays text."""
-        return tuple(self._tekken.encode(text, bos=False, eos=False))
+        try:
+            return tuple(self._tekken.encode(text, bos=False, eos=False))
+        except ValueError as exc:
+            raise InvalidRequest(f"The text cannot be encoded: {exc}. {SHORTEN}") from exc
 
     def encode_conversation(self, conversation: Conversation) -> tuple[int, ...]:
         """`<s>[SYSTEM_PROMPT] … [/SYSTEM_PROMPT][INST] … [/INST]`, as mistral-common writes it."""
@@ -70,6 +75,8 @@ class ChainTokenizer:
             return tuple(self._mistral.encode_chat_completion(request).tokens)
         except MistralCommonException as exc:
             raise InvalidRequest(f"messages cannot be encoded: {exc}", param="messages") from exc
+        except ValueError as exc:
+            raise InvalidRequest(f"messages cannot be encoded: {exc}. {SHORTEN}", param="messages") from exc
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of `tokens`; control tokens are left out, a character cut at the end too."""
