@@ -82,7 +82,8 @@ class Reflector:
         prompt = self._tokenizer.encode_conversation(request.conversation)
         draft = None if request.draft is None else self._tokenizer.encode(request.draft)
         if request.draft is not None and not request.draft.strip():
-            raise InvalidRequest("draft has no text. Leave it out or write something.", param="draft")
+            name = "answer" if request.only_witness else "draft"
+            raise InvalidRequest(f"{name} has no text. Leave it out or write something.", param=name)
         budget = plan_budget(
             len(prompt),
             requested=request.max_tokens,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,7 +41,9 @@ STATUSES: tuple[tuple[type[TearError], int], ...] = (
 """First match from the top."""
 CODES = {404: "not_found", 405: "method_not_allowed"}
 """For what the framework refuses by itself; any other status of its is a body that cannot be read."""
-MAX_REPORTED = 5
+MAX_READ, MAX_REPORTED = 50, 5
+MAX_CHARS = 1000
+"""Of a message: what is wrong with a megabyte can be said without it."""
 SEND_JSON = "Send one JSON object, with the header content-type: application/json"
 
 
@@ -78,15 +81,16 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         metrics.rejected.labels("invalid_request").inc()
-        found = [_explain(item) for item in error.errors()[:MAX_REPORTED]]
-        message = "; ".join(text for _, text in found) + "."
-        body = _body(message, kind="invalid_request_error", param=found[0][0], code="invalid_request")
+        found = _faults(error)
+        message = "; ".join(found.values()) + "."
+        body = _body(message, kind="invalid_request_error", param=next(iter(found)), code="invalid_request")
         return _reply(request, body, 400, **{"x-should-retry": "false"})
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         code = CODES.get(error.status_code)
-        message, param = (f"{error.detail}.", None) if code else (f"The body is not JSON. {SEND_JSON}.", "body")
+        asked = f"{error.detail}: {request.method} {quote(request.url.path)}."
+        message, param = (asked, None) if code else (f"The body is not JSON. {SEND_JSON}.", "body")
         body = _body(message, kind="invalid_request_error", param=param, code=code or "invalid_request")
         if code is None:
             metrics.rejected.labels("invalid_request").inc()
@@ -111,19 +115,37 @@ def _reply(request: Request, body: dict[str, Any], status: int, **headers: str) 
 
 
 def _body(message: str, *, kind: str, param: str | None, code: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    short = message if len(message) <= MAX_CHARS else f"{message[:MAX_CHARS]} …"
+    return {"error": {"message": short, "type": kind, "param": param, "code": code}}
+
+
+def _faults(error: RequestValidationError) -> dict[str, str]:
+    """What is wrong, by field: of a choice of kinds the first, and where one kind fits further in, that alone."""
+    explained = [_explain(item) for item in error.errors()[:MAX_READ]]
+    paths = [path for path, _ in explained]
+    found: dict[str, str] = {}
+    for path, text in explained:
+        if not any(other.startswith((f"{path}.", f"{path}[")) for other in paths):
+            found.setdefault(path, text)
+    return dict(list(found.items())[:MAX_REPORTED])
 
 
 def _explain(item: dict[str, Any]) -> tuple[str, str]:
     """The field in dotted form, and what is wrong with it."""
     if item["type"] == "json_invalid":
-        return "body", f"The body is not JSON: {item.get('ctx', {}).get('error', item['msg'])}. {SEND_JSON}"
+        reason = str(item.get("ctx", {}).get("error", item["msg"])).removesuffix(" at")
+        return "body", f"The body is not JSON: {reason}. {SEND_JSON}"
     path = ""
-    for part in item["loc"][1:]:
+    for part in item["loc"][1:] if item["type"] == "extra_forbidden" else filter(_is_field, item["loc"][1:]):
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
     if not path:
         return "body", f"The body is not a JSON object. {SEND_JSON}"
-    path = path.encode(errors="replace").decode()  # an unknown key may be no text
+    path = path[:MAX_CHARS].encode(errors="replace").decode()  # an unknown key may be long, or no text
     if item["type"] == "missing":
         return path, f"{path} is missing"
     return path, f"{path}: {item['msg'][:1].lower()}{item['msg'][1:]}"
+
+
+def _is_field(part: str | int) -> bool:
+    """Whether it is part of the way to a field, not pydantic's name for one of the kinds that it tried on the way."""
+    return isinstance(part, int) or not (part == "str" or part.endswith("]"))
