@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from live.conftest import LiveServer, start_server
 
 from tear_chain.tokenizer import ChainTokenizer
 
@@ -24,6 +27,19 @@ def nano_adapter() -> Path:
 @pytest.fixture(scope="session")
 def tokenizer(nano_base: Path) -> ChainTokenizer:
     return ChainTokenizer.load(nano_base)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter: Path) -> Iterator[LiveServer]:
+    """One real server for the whole session, whoever asks for it."""
+    with start_server(tmp_path_factory.mktemp("live"), nano_base, nano_adapter) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http(live: LiveServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=live.url, timeout=120) as client:
+        yield client
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""One real server for the whole session: `tear serve` on nano and its adapter, real vLLM on the CPU."""
+"""A real server: `tear serve` on nano and its adapter, real vLLM on the CPU. The session has one of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
 TEAR = Path(sys.executable).with_name("tear")
 START_LIMIT_S = 240
@@ -31,18 +29,6 @@ class LiveServer:
     def family(self) -> list[psutil.Process]:
         """The server and every process it started."""
         return [self.process, *self.process.children(recursive=True)]
-
-
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter: Path) -> Iterator[LiveServer]:
-    with start_server(tmp_path_factory.mktemp("live"), nano_base, nano_adapter) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def http(live: LiveServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=live.url, timeout=120) as client:
-        yield client
 
 
 class start_server:  # noqa: N801 - used as a function
