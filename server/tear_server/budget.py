@@ -57,8 +57,9 @@ def plan_budget(
     least = MIN_ANSWER if draft_tokens is None else MIN_WITNESS + MIN_ANSWER
     if room < least:
         raise ContextOverflow(
-            f"The conversation takes {prompt_tokens + (draft_tokens or 0)} of the {limits.context} tokens of context, "
-            f"which leaves fewer than {least} for an answer.",
+            # OpenAI's own beginning: LiteLLM and others know this error by it, and try a model with a longer context.
+            f"This model's maximum context length is {limits.context} tokens. The conversation takes "
+            f"{prompt_tokens + (draft_tokens or 0)}, which leaves fewer than {least} for an answer.",
             param="messages",
         )
     answer = limits.answer if requested is None else room

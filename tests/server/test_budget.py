@@ -95,6 +95,6 @@ def test_a_supplied_draft_that_there_are_no_tokens_to_witness_is_refused() -> No
 
 @pytest.mark.parametrize(("prompt", "draft"), [(2029, None), (5000, None), (1929, 100), (1881, 100)])
 def test_a_conversation_that_leaves_no_room_is_refused(prompt: int, draft: int | None) -> None:
-    with pytest.raises(ContextOverflow, match="of the 2048 tokens") as refused:
+    with pytest.raises(ContextOverflow, match="maximum context length is 2048 tokens") as refused:
         plan(prompt, draft=draft)
     assert refused.value.param == "messages"
