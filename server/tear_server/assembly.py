@@ -14,6 +14,7 @@ from tear_server.embedded import EngineOptions, embedded_engine
 from tear_server.engine import AdapterFiles, Sampling
 from tear_server.journal.address import read_address
 from tear_server.journal.journal import open_journal
+from tear_server.logs import VLLM_JSON_LOGS
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
 from tear_server.service import Service
@@ -37,6 +38,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         gpu_memory_utilization=settings.gpu_memory_utilization,
         cpu_kv_cache_gib=settings.cpu_kv_cache_gib,
         max_num_seqs=settings.max_num_seqs,
+        log_config=VLLM_JSON_LOGS if settings.log_format == "json" else None,
     )
     files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
     name = settings.name or base.name

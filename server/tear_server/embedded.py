@@ -48,6 +48,8 @@ class EngineOptions:
     gpu_memory_utilization: float = 0.9
     cpu_kv_cache_gib: int = 1
     max_num_seqs: int | None = None
+    log_config: Path | None = None
+    """A `logging.config` in JSON for vLLM's own lines, here and in its core; None leaves them as vLLM has them."""
 
 
 @asynccontextmanager
@@ -61,6 +63,8 @@ async def embedded_engine(
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
+    if options.log_config is not None:
+        os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(options.log_config))
     # Imported here, so that the settings above are seen and a refused adapter costs no seven seconds.
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform

@@ -18,6 +18,7 @@ from tear_chain.errors import InvalidRequest
 from tear_server.api.app import Access, build_app
 from tear_server.assembly import open_service
 from tear_server.keys import load_keys
+from tear_server.logs import set_up_logs
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
 
@@ -74,7 +75,12 @@ def _bind(host: str, port: int) -> socket.socket:
 
 async def _listen(service: Service, access: Access, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        build_app(service, access), log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=GRACE_S
+        build_app(service, access),
+        log_config=None,  # its lines go where all others go
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
     )
     host, port, *_ = listener.getsockname()
     logging.getLogger("tear").info("%s is ready on http://%s:%d", service.model, host, port)
@@ -95,8 +101,8 @@ def _signals_stay_here() -> Iterator[None]:
 
 def run(settings: ServerSettings) -> None:
     """`serve` on an event loop of its own."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tear").setLevel(settings.log_level.upper())
+    set_up_logs(settings.log_level, log_format=settings.log_format)
+    logging.captureWarnings(True)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     try:

@@ -14,8 +14,10 @@ from tear_chain.events import Completed, Event
 from tear_chain.manifest import Manifest
 from tear_chain.prepared import PreparedBase
 from tear_chain.words import Outcome, Reflection
+from tear_server.call import begin_run
 from tear_server.engine import Engine, Sampling
 from tear_server.journal.journal import Journal
+from tear_server.logs import with_fields
 from tear_server.metrics import Metrics
 from tear_server.reflection import Plan, Reflector
 
@@ -59,9 +61,11 @@ class Service:
         model, began, outcome = plan.request.model, time.monotonic(), Outcome.CANCELLED
         gauge = self.metrics.in_flight.labels(model)
         gauge.inc()
+        run = begin_run(plan.request)
         try:
             async with aclosing(self.reflector.reflect(plan)) as events:
                 async for event in events:
+                    run.see(event)
                     if isinstance(event, Completed):
                         outcome = event.reflection.outcome
                         self.metrics.completed(event.reflection)
@@ -73,13 +77,18 @@ class Service:
             if outcome is Outcome.CANCELLED:
                 self.metrics.broke_off(model, outcome)
             raise
-        except Exception:  # a surprise is counted like a failure with a name, and as loud
+        except Exception as error:  # a surprise is counted like a failure with a name, and as loud
             outcome = Outcome.FAILED
+            run.fail(error)
             self.metrics.broke_off(model, outcome)
             raise
         finally:
             gauge.dec()
-            _log.info("%s model=%s outcome=%s seconds=%.3f", plan.request.id, model, outcome, time.monotonic() - began)
+            run.outcome = outcome
+            seconds = round(time.monotonic() - began, 3)
+            level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO
+            told = with_fields(model=model, outcome=outcome, seconds=seconds, code=run.code)
+            _log.log(level, "%(reflection)s", {"reflection": run.id}, extra=told)
 
     async def answer(self, plan: Plan) -> Reflection:
         """Run the chain to its end: the fold of `run`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError
@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from tear_chain.errors import InvalidRequest
 from tear_server.budget import MIN_WITNESS, REFLECTED_ANSWER
+from tear_server.logs import LogFormat, LogLevel
 
 
 class ServerSettings(BaseSettings):
@@ -82,8 +83,10 @@ class ServerSettings(BaseSettings):
     """vLLM on a CPU: GiB for the KV cache."""
     max_num_seqs: int | None = Field(default=None, ge=1)
     """vLLM: sequences in one batch."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: LogLevel = "info"
     """How much the server says."""
+    log_format: LogFormat = "text"
+    """Lines for people, or one JSON object on each."""
 
     @classmethod
     def settings_customise_sources(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 
+import httpx
 import pytest
 import typer
 from docs.pages import FOLDER, Page, quoted, read
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
+from stories import KEPT, asking, play, service_over
 from typer.main import get_command
+from written import written
 
+from tear_chain.tokenizer import ChainTokenizer
+from tear_server.api.app import Access, build_app
 from tear_server.command import key_command
 from tear_server.embedded import STOP_S
 from tear_server.journal.command import journal_app
 from tear_server.journal.store import WRITE_LIMIT_S
+from tear_server.keys import Key, make_key
 from tear_server.metrics import Metrics
 from tear_server.serve import GRACE_S
 from tear_server.settings import ServerSettings
@@ -124,3 +131,23 @@ def test_what_is_said_of_codes_and_problems_stands_in_the_api_page() -> None:
 def test_links_between_pages_lead_somewhere(page: Page) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", page.text)
     assert [target for target in targets if not (FOLDER / target).exists()] == []
+
+
+async def test_every_field_of_a_log_line_is_told_and_no_other(tokenizer: ChainTokenizer) -> None:
+    key, digest = make_key()
+    headers = {"authorization": f"Bearer {key}"}
+    app = build_app(service_over(play(tokenizer, KEPT), tokenizer), Access(keys={"alice": Key(sha256=digest)}))
+
+    @app.get("/surprise")
+    async def surprise() -> None:
+        logging.getLogger("tear.test").error("surprised", exc_info=LookupError())
+
+    with written() as log:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tear") as http:
+            await http.post("/v1/chat/completions", json=asking(), headers=headers)
+            await http.post("/v1/chat/completions", json={}, headers=headers)
+            await http.get("/surprise")
+    seen = {name for line in log.lines() for name in line}
+    assert set(PAGE.section("Logs").named("Log field")) == seen
+    [shown] = PAGE.section("Logs").json()
+    assert list(shown) == list(log.requests()[0])

@@ -79,6 +79,7 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "cpu_kv_cache_gib": "2",
         "max_num_seqs": "4",
         "log_level": "debug",
+        "log_format": "json",
     }
     assert set(values) == set(ServerSettings.model_fields) - {"config"}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value != "true"]

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from tear_server import __version__
 from tear_server.admission import Pool
 from tear_server.api import problems
+from tear_server.api.calls import Calls
 from tear_server.api.chat import chat_routes
 from tear_server.api.gate import Gate
 from tear_server.api.head import Head
@@ -36,10 +38,18 @@ class Access:
     """Origins whose pages may call from a browser; none unless said."""
 
 
+class _App(FastAPI):
+    """FastAPI, with a layer around its own error handling: an unforeseen failure is a call like any other."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """As FastAPI builds it, and `Calls` around it."""
+        return Calls(super().build_middleware_stack(), routes=self.routes)
+
+
 def build_app(service: Service, access: Access | None = None) -> FastAPI:
     """An application that serves `service`; building it starts nothing."""
     access = access or Access()
-    app = FastAPI(
+    app = _App(
         title="The Tear",
         version=__version__,
         summary="A model drafts an answer, witnesses what it would do to the person who receives it, then keeps or "

@@ -20,6 +20,7 @@ from tear_server.api.problems import error_body
 from tear_server.api.schemas import ChatRequest, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
 from tear_server.api.together import side_by_side
+from tear_server.call import name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -35,11 +36,11 @@ def chat_routes(service: Service) -> APIRouter:
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
         plans = [service.reflector.plan(_to_request(body, service, place)) for place in range(body.n or 1)]
-        reply = _Reply(service, plans, body, request.headers.get("x-request-id"))
+        reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
         if body.stream:
-            return EventStream(reply.stream(), headers=reply.headers)
+            return EventStream(reply.stream())
         whole = await unless_disconnected(request, reply.whole())
-        return Response(status_code=GONE) if whole is None else JSONResponse(whole, headers=reply.headers)
+        return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
     return routes
 
@@ -72,12 +73,10 @@ def _to_request(body: ChatRequest, service: Service, place: int) -> ReflectionRe
 class _Reply:
     """One reply, streamed or whole: both are told by the same narrators from the same events."""
 
-    def __init__(self, service: Service, plans: Sequence[Plan], body: ChatRequest, request_id: str | None) -> None:
+    def __init__(self, service: Service, plans: Sequence[Plan], body: ChatRequest, reply_id: str) -> None:
         self._service, self._plans, self._body = service, plans, body
-        request_id = request_id or uuid.uuid4().hex
-        self.headers = {"x-request-id": request_id}
         self._head = {
-            "id": f"chatcmpl-{request_id}",
+            "id": reply_id,
             "created": int(time.time()),
             "model": plans[0].request.model,
             "system_fingerprint": service.adapter,

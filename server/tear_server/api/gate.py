@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tear_chain.errors import BodyTooLarge, InvalidKey, TearError
 from tear_server.admission import Bucket, Pool
 from tear_server.api.problems import to_reply
+from tear_server.call import current_call
 from tear_server.keys import Key, name_of
 from tear_server.metrics import Metrics
 
@@ -57,13 +57,15 @@ class Gate:
         told: dict[str, str] = {}
         try:
             name = self._identify(scope)
+            if (call := current_call()) is not None:
+                call.key = name
             if is_work:
                 told |= self._count(name)
                 receive = await _whole_body(Headers(scope=scope), receive, self._max_body_bytes)
                 self._pool.enter()
         except TearError as error:
             self._metrics.rejected.labels(error.code).inc()
-            refusal = to_reply(Request(scope), error)
+            refusal = to_reply(error)
             refusal.headers.update(told)
             await refusal(scope, receive, send)
             return

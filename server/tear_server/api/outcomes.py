@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -41,17 +41,17 @@ def outcome_routes(service: Service) -> APIRouter:
     routes = APIRouter(tags=["The Tear"])
 
     @routes.post("/v1/reflections/{reflection_id}/outcome", response_model=None, status_code=201)
-    async def report_outcome(reflection_id: str, body: OutcomeBody, request: Request) -> JSONResponse:
+    async def report_outcome(reflection_id: str, body: OutcomeBody) -> JSONResponse:
         """Report what really came of an answer: 201, or 200 where it replaces an earlier report."""
         reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
         shown = dump_outcome(reporting.entry.id, reporting.outcome)
-        return JSONResponse(shown, 201 if reporting.is_new else 200, headers=_headers(request))
+        return JSONResponse(shown, 201 if reporting.is_new else 200)
 
     @routes.get("/v1/reflections/{reflection_id}", response_model=None)
-    async def get_reflection(reflection_id: str, request: Request) -> JSONResponse:
+    async def get_reflection(reflection_id: str) -> JSONResponse:
         """A reflection of the journal, with the outcome that was reported."""
         stored = await _journal(service).find(reflection_id)
-        return JSONResponse(dump_stored(stored), headers=_headers(request))
+        return JSONResponse(dump_stored(stored))
 
     return routes
 
@@ -60,8 +60,3 @@ def _journal(service: Service) -> Journal:
     if service.journal is None:
         raise JournalOff("This server keeps no journal of reflections.")
     return service.journal
-
-
-def _headers(request: Request) -> dict[str, str]:
-    request_id = request.headers.get("x-request-id")
-    return {} if request_id is None else {"x-request-id": request_id}

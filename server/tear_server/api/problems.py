@@ -22,6 +22,7 @@ from tear_chain.errors import (
     TearError,
     UnknownModel,
 )
+from tear_server.call import INTERNAL_ERROR, current_call
 from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
 from tear_server.metrics import Metrics
 
@@ -55,7 +56,7 @@ def error_body(error: TearError) -> dict[str, Any]:
     return _body(error.sentence(), kind=kind, param=error.param, code=error.code)
 
 
-def to_reply(request: Request, error: TearError) -> JSONResponse:
+def to_reply(error: TearError) -> JSONResponse:
     """The HTTP reply for an error that has a name, and whether and when to try again."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     headers = {"x-should-retry": "true" if error.retryable else "false"}
@@ -66,7 +67,7 @@ def to_reply(request: Request, error: TearError) -> JSONResponse:
         }
     if isinstance(error, InvalidKey):
         headers["www-authenticate"] = "Bearer"
-    return _reply(request, error_body(error), status, **headers)
+    return _reply(error_body(error), status, **headers)
 
 
 def install(app: FastAPI, metrics: Metrics) -> None:
@@ -76,7 +77,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         assert isinstance(error, TearError)
         if isinstance(error, RequestError):
             metrics.rejected.labels(error.code).inc()
-        return to_reply(request, error)
+        return to_reply(error)
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -84,7 +85,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         found = _faults(error)
         message = "; ".join(found.values()) + "."
         body = _body(message, kind="invalid_request_error", param=next(iter(found)), code="invalid_request")
-        return _reply(request, body, 400, **{"x-should-retry": "false"})
+        return _reply(body, 400, **{"x-should-retry": "false"})
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -94,13 +95,13 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         body = _body(message, kind="invalid_request_error", param=param, code=code or "invalid_request")
         if code is None:
             metrics.rejected.labels("invalid_request").inc()
-        return _reply(request, body, error.status_code, **{"x-should-retry": "false", **(error.headers or {})})
+        return _reply(body, error.status_code, **{"x-should-retry": "false", **(error.headers or {})})
 
     async def on_surprise(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it once more, so that it is as loud in the log as it was.
         message = "The server failed in a way that it does not know. Its log has the details."
-        body = _body(message, kind="server_error", param=None, code="internal_error")
-        return _reply(request, body, 500, **{"x-should-retry": "false"})
+        body = _body(message, kind="server_error", param=None, code=INTERNAL_ERROR)
+        return _reply(body, 500, **{"x-should-retry": "false"})
 
     app.add_exception_handler(TearError, on_tear_error)
     app.add_exception_handler(RequestValidationError, on_validation)
@@ -108,9 +109,9 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(Exception, on_surprise)
 
 
-def _reply(request: Request, body: dict[str, Any], status: int, **headers: str) -> JSONResponse:
-    if request_id := request.headers.get("x-request-id"):
-        headers["x-request-id"] = request_id
+def _reply(body: dict[str, Any], status: int, **headers: str) -> JSONResponse:
+    if (call := current_call()) is not None:
+        call.code = body["error"]["code"]
     return JSONResponse(body, status, headers=headers)
 
 

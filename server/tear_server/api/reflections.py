@@ -27,13 +27,12 @@ def reflection_routes(service: Service) -> APIRouter:
     async def create_reflection(body: ReflectionBody, request: Request) -> Response:
         """Reflect on a conversation, or on a draft that somebody else wrote."""
         plan = service.reflector.plan(_to_request(body, service))
-        headers = {"x-request-id": request.headers.get("x-request-id") or plan.request.id}
         if body.stream:
-            return EventStream(_stream(service, plan), headers=headers)
+            return EventStream(_stream(service, plan))
         reflection = await unless_disconnected(request, service.answer(plan))
         if reflection is None:
             return Response(status_code=GONE)
-        return JSONResponse(dump_reflection(reflection), headers=headers)
+        return JSONResponse(dump_reflection(reflection))
 
     return routes
 

@@ -23,6 +23,7 @@ from tear_server.api.narrator import Narrator, Telling
 from tear_server.api.response_items import MESSAGE, REASONING, Items, Output, in_callers_words, to_messages
 from tear_server.api.schemas import ReflectionOptions, Seed, Temperature, Text, Tokens, TopP, to_conversation
 from tear_server.api.sse import EventStream, named, unless_disconnected
+from tear_server.call import name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -103,11 +104,11 @@ def response_routes(service: Service) -> APIRouter:
     @routes.post("/v1/responses", response_model=None)
     async def create_response(body: ResponseBody, request: Request) -> Response:
         """Answer; the chain shows as a reasoning item, and whole as `reflection`. Nothing is stored."""
-        reply = _Reply(service, _plan(body, service), body, request.headers.get("x-request-id"))
+        reply = _Reply(service, _plan(body, service), body, name_reply("resp_"))
         if body.stream:
-            return EventStream(reply.stream(), headers=reply.headers)
+            return EventStream(reply.stream())
         whole = await unless_disconnected(request, reply.whole())
-        return Response(status_code=GONE) if whole is None else JSONResponse(whole, headers=reply.headers)
+        return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
     return routes
 
@@ -141,13 +142,11 @@ def _plan(body: ResponseBody, service: Service) -> Plan:
 class _Reply:
     """One reply, streamed or whole: the whole one is the object in the stream's last event."""
 
-    def __init__(self, service: Service, plan: Plan, body: ResponseBody, request_id: str | None) -> None:
+    def __init__(self, service: Service, plan: Plan, body: ResponseBody, reply_id: str) -> None:
         self._service, self._plan, self._body = service, plan, body
         self._output = Output()
         self._numbers = itertools.count()
-        request_id = request_id or uuid.uuid4().hex
-        self.headers = {"x-request-id": request_id}
-        self._id = f"resp_{request_id}"
+        self._id = reply_id
         self._created_at = int(time.time())
 
     async def stream(self) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,7 @@ from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
 from tear_server.api.schemas import WitnessBody, to_conversation
 from tear_server.api.sse import unless_disconnected
+from tear_server.call import name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -26,20 +27,19 @@ def witness_routes(service: Service) -> APIRouter:
     @routes.post("/v1/witness", response_model=None)
     async def create_witness(body: WitnessBody, request: Request) -> Response:
         """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
-        request_id = request.headers.get("x-request-id") or f"witness-{uuid.uuid4().hex}"
         plans = [_plan(body, index, service) for index in range(len(body.items))]
         found = await unless_disconnected(request, _witness_all(service, plans))
         if found is None:
             return Response(status_code=GONE)
         reply = {
-            "id": request_id,
+            "id": name_reply("witness-", keep_given=True),
             "object": "list",
             "model": plans[0].request.model,
             "adapter": service.adapter,
             "data": [_shown(index, reflection) for index, reflection in enumerate(found)],
             "usage": _total(found),
         }
-        return JSONResponse(reply, headers={"x-request-id": request_id})
+        return JSONResponse(reply)
 
     return routes
 
