@@ -14,6 +14,7 @@ from tear_chain.events import Completed, Event, StageCompleted, StageStarted, Te
 from tear_chain.words import Outcome, Reflection
 
 if TYPE_CHECKING:
+    from tear_server.admission import Admission
     from tear_server.reflection import ReflectionRequest
 
 INTERNAL_ERROR = "internal_error"
@@ -76,6 +77,8 @@ class Call:
     """What the reply calls itself, where it has an id of its own."""
     code: str | None = None
     """Of the error that was replied."""
+    admission: Admission | None = None
+    """Its place; None where it asks for none."""
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -99,6 +102,13 @@ def name_reply(prefix: str, *, keep_given: bool = False) -> str:
     call = current_call() or Call(uuid.uuid4().hex, is_named=False)
     call.reply_id = call.id if call.is_named and keep_given else prefix + call.id
     return call.reply_id
+
+
+def admit(count: int, *, param: str) -> None:
+    """Have the current call let in for as many reflections as `param` asks for; raises what `Admission.widen` does."""
+    call = current_call()
+    if call is not None and call.admission is not None:
+        call.admission.widen(count, param=param)
 
 
 def begin_run(request: ReflectionRequest) -> Run:

@@ -14,12 +14,16 @@ def key_command(
     name: Annotated[str, typer.Argument(help="Whose key it is; shown in logs and limits.")],
     keys: Annotated[Path, typer.Option(help="File of keys; made if it is not there.")] = Path("keys.yaml"),
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How often it may ask.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="How many tokens it may use.")] = None,
     admin: Annotated[bool, typer.Option("--admin", help="It may change what is served.")] = False,
 ) -> None:
     """Make an API key. It is printed once; the file keeps its hash."""
     from tear_server.keys import add_key
 
-    typer.echo(add_key(keys, name, requests_per_minute=requests_per_minute, admin=admin))
+    made = add_key(
+        keys, name, requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, admin=admin
+    )
+    typer.echo(made)
 
 
 @serve_app.command(

@@ -26,6 +26,8 @@ class Key(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     requests_per_minute: int | None = Field(default=None, ge=1)
     """None: as often as it likes."""
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Read and written; None: as many as it likes."""
     admin: bool = False
     """Whether it may change what is served."""
 
@@ -55,16 +57,19 @@ def load_keys(path: Path) -> Mapping[str, Key]:
         raise InvalidRequest(f"{path} is no file of keys: {faults}. Make keys with `tear key`.", param="keys") from exc
 
 
-def add_key(path: Path, name: str, *, requests_per_minute: int | None, admin: bool) -> str:
+def add_key(
+    path: Path, name: str, *, requests_per_minute: int | None, tokens_per_minute: int | None = None, admin: bool
+) -> str:
     """Write a new key into the file, which is made if need be and readable by its owner alone; the key itself."""
     keys = dict(load_keys(path)) if path.exists() else {}
     if name in keys:
         raise InvalidRequest(f"{path} already has a key {name}. Take it out first, or choose another name.")
     key, digest = make_key()
     try:
-        whole = _File.model_validate(
-            {**keys, name: Key(sha256=digest, requests_per_minute=requests_per_minute, admin=admin)}
+        made = Key(
+            sha256=digest, requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, admin=admin
         )
+        whole = _File.model_validate({**keys, name: made})
     except ValidationError as exc:
         raise InvalidRequest(f"{name!r} is no name for a key: letters, digits, `.`, `_` and `-`, 64 at most.") from exc
     if not path.absolute().parent.is_dir():

@@ -54,7 +54,7 @@ class ServerSettings(BaseSettings):
     anyone: bool = False
     """Listen beyond this machine without keys: whoever reaches the port may ask."""
     max_requests: int = Field(default=256, ge=1)
-    """Requests worked on at once; more are refused with 503 and told when to come again."""
+    """Reflections worked on at once; more are refused with 503 and told when to come again."""
     max_body_bytes: int = Field(default=4 << 20, ge=1024)
     """The longest request body that is read."""
     cors_origins: str = ""

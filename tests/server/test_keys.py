@@ -11,6 +11,8 @@ from tear_chain.errors import InvalidRequest
 from tear_server.command import key_command
 from tear_server.keys import add_key, load_keys, make_key, name_of
 
+LIMITS = ["--requests-per-minute", "9", "--tokens-per-minute", "9000"]
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -72,7 +74,12 @@ def test_a_missing_file_is_named(file: Path) -> None:
 def test_the_command_prints_the_key_and_nothing_else(file: Path) -> None:
     app = Typer()
     app.command()(key_command)
-    result = CliRunner().invoke(app, ["ops", "--keys", str(file), "--requests-per-minute", "9", "--admin"])
+    result = CliRunner().invoke(app, ["ops", "--keys", str(file), *LIMITS, "--admin"])
     assert result.exit_code == 0
     assert name_of(load_keys(file), result.output.strip()) == "ops"
-    assert yaml.safe_load(file.read_text())["ops"].keys() == {"sha256", "requests_per_minute", "admin"}
+    assert yaml.safe_load(file.read_text())["ops"].keys() == {
+        "sha256",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "admin",
+    }

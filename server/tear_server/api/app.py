@@ -14,7 +14,7 @@ from tear_server.admission import Pool
 from tear_server.api import problems
 from tear_server.api.calls import Calls
 from tear_server.api.chat import chat_routes
-from tear_server.api.gate import Gate
+from tear_server.api.gate import RATE_HEADERS, Gate
 from tear_server.api.head import Head
 from tear_server.api.meta import meta_routes
 from tear_server.api.outcomes import outcome_routes
@@ -32,7 +32,7 @@ class Access:
     keys: Mapping[str, Key] | None = None
     """None: nobody is asked for a key."""
     max_requests: int = 256
-    """Worked on at once; more are refused, not queued."""
+    """Reflections worked on at once; more are refused, not queued."""
     max_body_bytes: int = 4 << 20
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser; none unless said."""
@@ -70,7 +70,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
             allow_origins=access.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "x-request-id"],
-            expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+            expose_headers=["x-request-id", "retry-after", "retry-after-ms", "x-should-retry", *RATE_HEADERS],
         )
     app.include_router(chat_routes(service))
     app.include_router(response_routes(service))

@@ -20,7 +20,7 @@ from tear_server.api.problems import error_body
 from tear_server.api.schemas import ChatRequest, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
 from tear_server.api.together import side_by_side
-from tear_server.call import name_reply
+from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -35,6 +35,7 @@ def chat_routes(service: Service) -> APIRouter:
     @routes.post("/v1/chat/completions", response_model=None)
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
+        admit(body.n or 1, param="n")
         plans = [service.reflector.plan(_to_request(body, service, place)) for place in range(body.n or 1)]
         reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
         if body.stream:

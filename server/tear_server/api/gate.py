@@ -1,4 +1,4 @@
-"""What a request passes before it is read: its size, its key, the key's rate, and room in the pool.
+"""What a request passes before it is read: its key, the key's account, its size, and room in the pool.
 
 Pure ASGI: the framework's own middleware would hide a client's disconnect from the routes.
 """
@@ -12,14 +12,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tear_chain.errors import BodyTooLarge, InvalidKey, TearError
-from tear_server.admission import Bucket, Pool
+from tear_server.admission import Account, Admission, Bucket, Pool
 from tear_server.api.problems import to_reply
+from tear_server.api.usage import usage_of
 from tear_server.call import current_call
 from tear_server.keys import Key, name_of
 from tear_server.metrics import Metrics
 
 GUARDED = "/v1/"
 ADMIN = "/v1/adapters"
+UNITS = ("requests", "tokens")
+RATE_HEADERS = tuple(f"x-ratelimit-{what}-{unit}" for unit in UNITS for what in ("limit", "remaining", "reset"))
 
 
 class Gate:
@@ -42,38 +45,37 @@ class Gate:
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
         self._clock = clock
-        self._buckets = {
-            name: Bucket.full(key.requests_per_minute, now_s=clock())
-            for name, key in (keys or {}).items()
-            if key.requests_per_minute is not None
-        }
+        self._accounts = {name: self._open_account(name, key) for name, key in (keys or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, run and make room again; or refuse, having begun nothing."""
         if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        is_work = scope["method"] == "POST"
-        told: dict[str, str] = {}
+        call, admission = current_call(), None
+        assert call is not None, "`Calls` is around the whole application"
         try:
-            name = self._identify(scope)
-            if (call := current_call()) is not None:
-                call.key = name
-            if is_work:
-                told |= self._count(name)
+            call.key = self._identify(scope)
+            if scope["method"] == "POST":
+                account = self._accounts.get(call.key or "")
+                if account is not None:
+                    send = self._telling(send, account)
+                    account.ask()
+                # Asked before the body is read, so that a full server says so at once; and again after it.
+                self._pool.check()
                 receive = await _whole_body(Headers(scope=scope), receive, self._max_body_bytes)
-                self._pool.enter()
+                admission = Admission(self._pool, account)
+                admission.enter()
         except TearError as error:
             self._metrics.rejected.labels(error.code).inc()
-            refusal = to_reply(error)
-            refusal.headers.update(told)
-            await refusal(scope, receive, send)
+            await to_reply(error)(scope, receive, send)
             return
+        call.admission = admission
         try:
-            await self._app(scope, receive, _with_headers(send, told))
+            await self._app(scope, receive, send)
         finally:
-            if is_work:
-                self._pool.leave()
+            if admission is not None:
+                admission.leave(tokens=usage_of(call).total)
 
     def _identify(self, scope: Scope) -> str | None:
         if self._keys is None:
@@ -88,12 +90,30 @@ class Gate:
             raise InvalidKey(f"The key {name} may not change what is served: that takes an admin key.")
         return name
 
-    def _count(self, name: str | None) -> dict[str, str]:
-        bucket = self._buckets.get(name or "")
-        if name is None or bucket is None:
-            return {}
-        left = bucket.take(name, now_s=self._clock())
-        return {"x-ratelimit-limit-requests": str(bucket.per_minute), "x-ratelimit-remaining-requests": str(left)}
+    def _open_account(self, name: str, key: Key) -> Account:
+        def full(per_minute: int | None) -> Bucket | None:
+            return None if per_minute is None else Bucket.full(per_minute, now_s=self._clock())
+
+        return Account(name, full(key.requests_per_minute), full(key.tokens_per_minute), clock=self._clock)
+
+    def _telling(self, send: Send, account: Account) -> Send:
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._told(account))
+            await send(message)
+
+        return telling
+
+    def _told(self, account: Account) -> Mapping[str, str]:
+        told: dict[str, str] = {}
+        for unit, bucket in zip(UNITS, (account.requests, account.tokens), strict=True):
+            if bucket is not None:
+                told |= {
+                    f"x-ratelimit-limit-{unit}": str(bucket.per_minute),
+                    f"x-ratelimit-remaining-{unit}": str(bucket.left(now_s=self._clock())),
+                    f"x-ratelimit-reset-{unit}": f"{bucket.full_in_s():.3f}s",
+                }
+        return told
 
 
 async def _whole_body(headers: Headers, receive: Receive, limit: int) -> Receive:
@@ -121,15 +141,3 @@ async def _whole_body(headers: Headers, receive: Receive, limit: int) -> Receive
         return unread.pop(0) if unread else await receive()
 
     return again
-
-
-def _with_headers(send: Send, told: Mapping[str, str]) -> Send:
-    if not told:
-        return send
-
-    async def telling(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(told)
-        await send(message)
-
-    return telling

@@ -75,7 +75,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     async def on_tear_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TearError)
-        if isinstance(error, RequestError):
+        if isinstance(error, RequestError | Overloaded):
             metrics.rejected.labels(error.code).inc()
         return to_reply(error)
 

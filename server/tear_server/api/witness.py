@@ -15,7 +15,7 @@ from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
 from tear_server.api.schemas import WitnessBody, to_conversation
 from tear_server.api.sse import unless_disconnected
-from tear_server.call import name_reply
+from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -27,6 +27,7 @@ def witness_routes(service: Service) -> APIRouter:
     @routes.post("/v1/witness", response_model=None)
     async def create_witness(body: WitnessBody, request: Request) -> Response:
         """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
+        admit(len(body.items), param="items")
         plans = [_plan(body, index, service) for index in range(len(body.items))]
         found = await unless_disconnected(request, _witness_all(service, plans))
         if found is None:

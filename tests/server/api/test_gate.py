@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -13,11 +13,14 @@ from stories import KEPT, MODEL, REVISED, asking, play, service_over, until
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
 from tear_server.api.app import Access, build_app
+from tear_server.api.gate import RATE_HEADERS
 from tear_server.keys import Key, make_key
 
 CHAT = "/v1/chat/completions"
 ALICE, ALICES = make_key()
 ADMIN, ADMINS = make_key()
+MANY = {CHAT: asking(n=3), "/v1/witness": {"items": [asking(answer="No.")] * 3}}
+"""Requests for three reflections each."""
 KEYS = {"alice": Key(sha256=ALICES), "ops": Key(sha256=ADMINS, admin=True)}
 
 
@@ -103,6 +106,120 @@ async def test_a_full_server_refuses_at_once_and_has_room_again_later(tokenizer:
     assert (refused.headers["retry-after"], refused.headers["x-should-retry"]) == ("1", "true")
     assert (ready.status_code, later.status_code) == (200, 200)
     assert len(engine.asked) == 2 + 1
+
+
+async def test_a_full_server_refuses_before_it_reads_a_body(tokenizer: ChainTokenizer) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        raise AssertionError("it was read")
+        yield b""
+
+    engine = play(tokenizer, REVISED, hang_in=Stage.DRAFT)
+    async with client(app_over(tokenizer, engine, max_requests=1)) as http:
+        working = asyncio.create_task(http.post(CHAT, json=asking()))
+        await until(lambda: engine.reached)
+        refused = await http.post(CHAT, content=pieces())
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+
+
+@pytest.mark.parametrize(("path", "body"), MANY.items(), ids=["n", "items"])
+async def test_a_request_counts_as_many_reflections_as_it_asks_for(
+    tokenizer: ChainTokenizer, path: str, body: dict[str, Any]
+) -> None:
+    engine = play(tokenizer, REVISED, hang_in=Stage.WITNESS)
+    async with client(app_over(tokenizer, engine, max_requests=4)) as http:
+        working = asyncio.create_task(http.post(path, json=body))
+        await until(lambda: engine.reached.count(Stage.WITNESS) == 3)
+        refused = await http.post(path, json=body)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        engine.hang_in = None
+        later = [(await http.post(path, json=body)).status_code for _ in range(3)]
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert later == [200] * 3
+    assert len(engine.asked) >= 4 * 3
+
+
+@pytest.mark.parametrize(("path", "body"), MANY.items(), ids=["n", "items"])
+async def test_what_never_fits_is_not_to_be_tried_again(
+    tokenizer: ChainTokenizer, path: str, body: dict[str, Any]
+) -> None:
+    async with client(app_over(tokenizer, play(tokenizer, REVISED), max_requests=2)) as http:
+        refused = await http.post(path, json=body)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (400, "n" if path == CHAT else "items")
+    assert refused.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(("path", "body"), MANY.items(), ids=["n", "items"])
+async def test_a_key_is_charged_for_every_reflection(
+    tokenizer: ChainTokenizer, path: str, body: dict[str, Any]
+) -> None:
+    keys = {"alice": Key(sha256=ALICES, requests_per_minute=4)}
+    async with client(app_over(tokenizer, play(tokenizer, REVISED), keys=keys)) as http:
+        http.headers.update(bearing(ALICE))
+        answers = [await http.post(path, json=body) for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 200, 429]
+    assert [each.headers["x-ratelimit-remaining-requests"] for each in answers] == ["1", "0", "0"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_key_that_used_up_its_tokens_waits_for_more(tokenizer: ChainTokenizer, stream: bool) -> None:
+    keys = {"alice": Key(sha256=ALICES, tokens_per_minute=50)}
+    async with client(app_over(tokenizer, play(tokenizer, REVISED), keys=keys)) as http:
+        http.headers.update(bearing(ALICE))
+        first = await http.post(CHAT, json=asking(stream=stream))
+        refused = await http.post(CHAT, json=asking())
+        listed = await http.get("/v1/models")
+    assert (first.status_code, refused.status_code, listed.status_code) == (200, 429, 200)
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert "50 tokens a minute" in refused.json()["error"]["message"]
+    assert (first.headers["x-ratelimit-limit-tokens"], first.headers["x-ratelimit-remaining-tokens"]) == ("50", "50")
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "0"
+    assert int(refused.headers["retry-after"]) > 0
+
+
+async def test_tokens_are_charged_as_usage_tells_them(tokenizer: ChainTokenizer) -> None:
+    keys = {"alice": Key(sha256=ALICES, tokens_per_minute=10**6)}
+    async with client(app_over(tokenizer, play(tokenizer, REVISED), keys=keys)) as http:
+        http.headers.update(bearing(ALICE))
+        used = [(await http.post(path, json=body)).json()["usage"]["total_tokens"] for path, body in MANY.items()]
+        left = int((await http.post(CHAT, json={})).headers["x-ratelimit-remaining-tokens"])
+    # What comes back within the second that this took.
+    assert 10**6 - sum(used) <= left <= 10**6 - sum(used) + 10**6 / 60 * 5
+
+
+async def test_who_leaves_before_the_end_has_used_what_was_generated(tokenizer: ChainTokenizer) -> None:
+    keys = {"alice": Key(sha256=ALICES, tokens_per_minute=5)}
+    engine = play(tokenizer, REVISED, hang_in=Stage.WITNESS)
+    async with client(app_over(tokenizer, engine, keys=keys)) as http:
+        http.headers.update(bearing(ALICE))
+        working = asyncio.create_task(http.post(CHAT, json=asking(stream=True)))
+        await until(lambda: Stage.WITNESS in engine.reached)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        refused = await http.post(CHAT, json=asking())
+    assert refused.status_code == 429
+
+
+async def test_a_refusal_says_how_much_is_left_and_when_all_of_it_is_back(tokenizer: ChainTokenizer) -> None:
+    keys = {"alice": Key(sha256=ALICES, requests_per_minute=2, tokens_per_minute=10**6)}
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), keys=keys)) as http:
+        http.headers.update(bearing(ALICE))
+        *_, refused = [await http.post(CHAT, json=asking()) for _ in range(3)]
+    told = {name: refused.headers[name] for name in RATE_HEADERS}
+    assert (told["x-ratelimit-limit-requests"], told["x-ratelimit-remaining-requests"]) == ("2", "0")
+    assert 59 < float(told["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+    assert told["x-ratelimit-limit-tokens"] == str(10**6)
+
+
+async def test_a_page_may_read_what_it_is_told_of_limits(tokenizer: ChainTokenizer) -> None:
+    origin = {"origin": "https://page.example"}
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), cors_origins=("https://page.example",))) as http:
+        response = await http.post(CHAT, json=asking(), headers=origin)
+    exposed = set(response.headers["access-control-expose-headers"].split(", "))
+    assert exposed >= {*RATE_HEADERS, "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"}
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
