@@ -19,6 +19,7 @@ from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
+from tear_server.tracing import open_tracing, traces_url
 
 DEFAULT_CONTEXT = 8192
 """Longer conversations are possible up to the base's own limit, and take their share of the KV cache."""
@@ -38,12 +39,14 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         gpu_memory_utilization=settings.gpu_memory_utilization,
         cpu_kv_cache_gib=settings.cpu_kv_cache_gib,
         max_num_seqs=settings.max_num_seqs,
+        traces_url=settings.otlp_endpoint and traces_url(settings.otlp_endpoint),
         log_config=VLLM_JSON_LOGS if settings.log_format == "json" else None,
     )
     files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
     name = settings.name or base.name
     metrics = Metrics()
     async with (
+        open_tracing(settings.otlp_endpoint) as tracing,
         open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
         embedded_engine(settings.base, files, name=name, options=options) as engine,
     ):
@@ -62,6 +65,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             revise_threshold=settings.revise_threshold,
             started=int(time.time()),
             journal=journal,
+            tracing=tracing,
         )
         service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
         yield service

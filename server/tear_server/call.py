@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,10 +17,28 @@ from tear_chain.words import Outcome, Reflection
 if TYPE_CHECKING:
     from tear_server.admission import Admission
     from tear_server.reflection import ReflectionRequest
+    from tear_server.spans import RequestSpan, RunSpans
 
+NAME = re.compile(r"[!-~]{1,128}")
+"""An id that a client may give: it goes into headers, logs and spans, where it must be one word."""
 INTERNAL_ERROR = "internal_error"
 """The code of a failure that has no name of its own."""
 _current: ContextVar[Call | None] = ContextVar("tear_call", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, in the words of OpenAI's `usage`."""
+
+    prompt: int
+    completion: int
+    cached: int
+    reasoning: int
+
+    @property
+    def total(self) -> int:
+        """Read and written."""
+        return self.prompt + self.completion
 
 
 @dataclass(slots=True)
@@ -29,6 +48,8 @@ class Run:
     id: str
     model: str
     only_witness: bool
+    spans: RunSpans | None = None
+    """None where nothing is traced."""
     outcome: Outcome = Outcome.CANCELLED
     """How it ended; until then, as what it would count if it were left here."""
     code: str | None = None
@@ -42,6 +63,8 @@ class Run:
 
     def see(self, event: Event) -> None:
         """Take notice of what happened."""
+        if self.spans is not None:
+            self.spans.see(event)
         match event:
             case TextDelta():
                 if self.first_text_s is None:
@@ -62,6 +85,12 @@ class Run:
         """Take notice of what broke it off."""
         self.code = error.code if isinstance(error, TearError) else INTERNAL_ERROR
 
+    def end(self, outcome: Outcome) -> None:
+        """Take notice of how it ended."""
+        self.outcome = outcome
+        if self.spans is not None:
+            self.spans.end(outcome)
+
 
 @dataclass(slots=True)
 class Call:
@@ -79,12 +108,19 @@ class Call:
     """Of the error that was replied."""
     admission: Admission | None = None
     """Its place; None where it asks for none."""
+    span: RequestSpan | None = None
+    """None where it is not traced."""
     runs: list[Run] = field(default_factory=list)
 
     @property
     def reflections(self) -> Iterator[Reflection]:
         """Those that were answered."""
         return (run.reflection for run in self.runs if run.reflection is not None)
+
+    @property
+    def failure(self) -> str | None:
+        """The code of what went wrong, in the reply's place or in its midst."""
+        return self.code or next((run.code for run in self.runs if run.code), None)
 
 
 def begin_call(call: Call) -> None:
@@ -116,4 +152,5 @@ def begin_run(request: ReflectionRequest) -> Run:
     run = Run(request.id, request.model, request.only_witness)
     if (call := current_call()) is not None:
         call.runs.append(run)
+        run.spans = None if call.span is None else call.span.begin_run(run.id)
     return run

@@ -50,6 +50,8 @@ class EngineOptions:
     max_num_seqs: int | None = None
     log_config: Path | None = None
     """A `logging.config` in JSON for vLLM's own lines, here and in its core; None leaves them as vLLM has them."""
+    traces_url: str | None = None
+    """Where vLLM sends its own spans, by OTLP over HTTP; None: nowhere."""
 
 
 @asynccontextmanager
@@ -65,6 +67,8 @@ async def embedded_engine(
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
     if options.log_config is not None:
         os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(options.log_config))
+    if options.traces_url is not None:
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
     # Imported here, so that the settings above are seen and a refused adapter costs no seven seconds.
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
@@ -91,6 +95,7 @@ async def embedded_engine(
         max_loras=1,  # in one batch
         max_cpu_loras=MAX_ADAPTERS,
         generation_config="vllm",
+        otlp_traces_endpoint=options.traces_url,
         seed=0,
     )
     try:
@@ -190,7 +195,9 @@ class EmbeddedEngine:
         for turn in first:
             take(turn)
         params = self._params_for(first[0], generation.sampling, kind=self._session_params)
-        stream = self._vllm.generate(session(), params, generation.id, lora_request=lora)
+        stream = self._vllm.generate(
+            session(), params, generation.id, lora_request=lora, trace_headers=generation.trace
+        )
         async with contextlib.aclosing(stream):
             async for output in stream:
                 completion = output.outputs[0]

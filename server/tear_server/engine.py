@@ -67,6 +67,8 @@ class Generation:
     """Watch only the `WATCHED_TOKENS` that come after this id, since watching costs time at every token; None: all."""
     min_tokens: int = 0
     """How many tokens come before a stop id may."""
+    trace: Mapping[str, str] | None = None
+    """W3C trace context as headers; None where nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)

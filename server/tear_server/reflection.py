@@ -7,7 +7,7 @@ since that cache is kept by adapter.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -55,6 +55,8 @@ class Plan:
     prompt: tuple[int, ...]
     draft: tuple[int, ...] | None
     budget: Budget
+    trace: Mapping[str, str] | None = None
+    """Headers that tell the engine of the span that its work belongs to."""
 
     @property
     def reflects(self) -> bool:
@@ -197,6 +199,7 @@ class Reflector:
             sampling=plan.request.sampling,
             adapter=self._adapter,
             watch=watch,
+            trace=plan.trace,
         )
 
 

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tear_chain.errors import UnknownModel
 from tear_chain.events import Completed, Event
@@ -20,6 +21,9 @@ from tear_server.journal.journal import Journal
 from tear_server.logs import with_fields
 from tear_server.metrics import Metrics
 from tear_server.reflection import Plan, Reflector
+
+if TYPE_CHECKING:
+    from tear_server.spans import Tracing
 
 DIRECT_SUFFIX = "-direct"
 _log = logging.getLogger("tear.reflection")
@@ -44,6 +48,8 @@ class Service:
     """Unix time in seconds."""
     journal: Journal | None = None
     """None: nothing is kept of what people write."""
+    tracing: Tracing | None = None
+    """None: no spans are made."""
 
     @property
     def models(self) -> tuple[str, str]:
@@ -62,6 +68,8 @@ class Service:
         gauge = self.metrics.in_flight.labels(model)
         gauge.inc()
         run = begin_run(plan.request)
+        if run.spans is not None:
+            plan = replace(plan, trace=run.spans.headers)
         try:
             async with aclosing(self.reflector.reflect(plan)) as events:
                 async for event in events:
@@ -84,7 +92,7 @@ class Service:
             raise
         finally:
             gauge.dec()
-            run.outcome = outcome
+            run.end(outcome)
             seconds = round(time.monotonic() - began, 3)
             level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO
             told = with_fields(model=model, outcome=outcome, seconds=seconds, code=run.code)

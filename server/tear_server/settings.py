@@ -87,6 +87,8 @@ class ServerSettings(BaseSettings):
     """How much the server says."""
     log_format: LogFormat = "text"
     """Lines for people, or one JSON object on each."""
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/]\S*$")
+    """Send traces to this OpenTelemetry collector, by OTLP over HTTP; not given, none are made."""
 
     @classmethod
     def settings_customise_sources(

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 import pytest
 import typer
 from docs.pages import FOLDER, Page, quoted, read
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
-from stories import KEPT, asking, play, service_over
+from stories import KEPT, STORIES, asking, play, service_over
 from typer.main import get_command
 from written import written
 
 from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Stage
 from tear_server.api.app import Access, build_app
 from tear_server.command import key_command
 from tear_server.embedded import STOP_S
@@ -26,6 +31,7 @@ from tear_server.keys import Key, make_key
 from tear_server.metrics import Metrics
 from tear_server.serve import GRACE_S
 from tear_server.settings import ServerSettings
+from tear_server.spans import Tracing
 
 PAGE = read("operations.md")
 PAGES = pytest.mark.parametrize("page", [PAGE, read("api.md")], ids=["operations", "api"])
@@ -151,3 +157,22 @@ async def test_every_field_of_a_log_line_is_told_and_no_other(tokenizer: ChainTo
     assert set(PAGE.section("Logs").named("Log field")) == seen
     [shown] = PAGE.section("Logs").json()
     assert list(shown) == list(log.requests()[0])
+
+
+async def test_every_attribute_of_a_span_is_told_and_no_other(tokenizer: ChainTokenizer) -> None:
+    exporter = InMemorySpanExporter()
+    key, digest = make_key()
+    headers = {"authorization": f"Bearer {key}", "x-session-id": "evening"}
+    for story, failing in ((STORIES["gaps"], None), (KEPT, Stage.WITNESS)):
+        engine = play(tokenizer, story, fail_in=failing, logprobs=dict.fromkeys(tokenizer.chain.weights.values(), -1.0))
+        service = replace(service_over(engine, tokenizer), tracing=Tracing(SimpleSpanProcessor(exporter)))
+        app = build_app(service, Access(keys={"alice": Key(sha256=digest)}))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tear") as http:
+            await http.post("/v1/chat/completions", json=asking(), headers=headers)
+    told = PAGE.section("Traces").told("Span attribute")
+    seen: dict[str, set[str]] = {}
+    for span in exporter.get_finished_spans():
+        kind = "request" if span.kind is SpanKind.SERVER else "stage"
+        for name in span.attributes or ():
+            seen.setdefault(name, set()).add(kind)
+    assert {name: set(row[1].replace("witness", "stage").split(", ")) for name, row in told.items()} == seen

@@ -80,6 +80,7 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "max_num_seqs": "4",
         "log_level": "debug",
         "log_format": "json",
+        "otlp_endpoint": "http://collector.example:4318",
     }
     assert set(values) == set(ServerSettings.model_fields) - {"config"}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value != "true"]

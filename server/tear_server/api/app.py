@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -24,6 +25,9 @@ from tear_server.api.witness import witness_routes
 from tear_server.keys import Key
 from tear_server.service import Service
 
+if TYPE_CHECKING:
+    from tear_server.spans import Tracing
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -41,9 +45,11 @@ class Access:
 class _App(FastAPI):
     """FastAPI, with a layer around its own error handling: an unforeseen failure is a call like any other."""
 
+    tracing: Tracing | None = None
+
     def build_middleware_stack(self) -> ASGIApp:
         """As FastAPI builds it, and `Calls` around it."""
-        return Calls(super().build_middleware_stack(), routes=self.routes)
+        return Calls(super().build_middleware_stack(), routes=self.routes, tracing=self.tracing)
 
 
 def build_app(service: Service, access: Access | None = None) -> FastAPI:
@@ -55,6 +61,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
         summary="A model drafts an answer, witnesses what it would do to the person who receives it, then keeps or "
         "revises it.",
     )
+    app.tracing = service.tracing
     problems.install(app, service.metrics)
     app.add_middleware(
         Gate,
@@ -69,7 +76,14 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=access.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization", "content-type", "x-request-id"],
+            allow_headers=[
+                "authorization",
+                "content-type",
+                "x-request-id",
+                "x-session-id",
+                "traceparent",
+                "tracestate",
+            ],
             expose_headers=["x-request-id", "retry-after", "retry-after-ms", "x-should-retry", *RATE_HEADERS],
         )
     app.include_router(chat_routes(service))

@@ -1,4 +1,4 @@
-"""The outermost layer of the application: each request gets an id, which every reply tells, and a log line.
+"""The outermost layer of the application: each request gets an id, which every reply tells, a span and a log line.
 
 Pure ASGI: the framework's own middleware would hide a client's disconnect from the routes.
 """
@@ -6,10 +6,10 @@ Pure ASGI: the framework's own middleware would hide a client's disconnect from 
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match
@@ -17,32 +17,46 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tear_server.api.chat import GONE
 from tear_server.api.usage import usage_of
-from tear_server.call import Call, begin_call
+from tear_server.call import NAME, Call, begin_call
 from tear_server.logs import with_fields
 
-NAME = re.compile(r"[!-~]{1,128}")
-"""An id that a client may give: it goes into headers and logs, where it must be one word."""
+if TYPE_CHECKING:
+    from tear_server.spans import Tracing
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_PATH = "(no such path)"
 """Stands in logs for what is not served: nothing is repeated there that a client can make up."""
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Asked every few seconds by machines; their lines are at level debug."""
+TRACED = "/v1/"
+OPERATIONS = {
+    "/v1/chat/completions": "chat",
+    "/v1/responses": "chat",
+    "/v1/reflections": "chat",
+    "/v1/witness": "witness",
+}
+"""What OpenTelemetry calls them; it has no word for foreseeing alone."""
 _log = logging.getLogger("tear.request")
 
 
 class Calls:
     """Wraps the whole application, its own error handling included."""
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], tracing: Tracing | None) -> None:
         self._app = app
         self._routes = routes
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request, tell its id and log how it went."""
+        """Serve the request, tell its id, and say how it went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call, status = _begin(scope), GONE
+        headers = Headers(scope=scope)
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        path, call, status = self._path(scope), _begin(headers), GONE
+        if self._tracing is not None and path.startswith(TRACED):
+            call.span = self._tracing.begin(method, path=path, headers=headers)
         # Not taken back at the end: the server gives each request a task, and logs a surprise there after this.
         begin_call(call)
 
@@ -56,7 +70,7 @@ class Calls:
         try:
             await self._app(scope, receive, telling)
         finally:
-            _tell(call, scope["method"], self._path(scope), status)
+            _tell(call, method, path, status)
 
     def _path(self, scope: Scope) -> str:
         """The path as the routes write it: without the names and ids that stand in it."""
@@ -66,18 +80,20 @@ class Calls:
         return NO_PATH
 
 
-def _begin(scope: Scope) -> Call:
-    given = Headers(scope=scope).get("x-request-id", "")
+def _begin(headers: Headers) -> Call:
+    given = headers.get("x-request-id", "")
     is_named = NAME.fullmatch(given) is not None
     return Call(given if is_named else uuid.uuid4().hex, is_named=is_named)
 
 
 def _tell(call: Call, method: str, path: str, status: int) -> None:
+    usage = usage_of(call)
+    if call.span is not None:
+        call.span.end(call, operation=OPERATIONS.get(path), status=status, usage=usage)
     level = logging.WARNING if status >= 500 else logging.DEBUG if path in PROBES else logging.INFO
     if not _log.isEnabledFor(level):
         return
-    request = {"method": method if method in METHODS else "OTHER", "path": path, "status": status}
-    usage = usage_of(call)
+    request = {"method": method, "path": path, "status": status}
     fields = with_fields(
         seconds=round(time.monotonic() - call.began_s, 3),
         key=call.key,
@@ -86,6 +102,6 @@ def _tell(call: Call, method: str, path: str, status: int) -> None:
         outcome="+".join(dict.fromkeys(run.outcome.value for run in call.runs)) or None,
         prompt_tokens=usage.prompt if call.runs else None,
         completion_tokens=usage.completion if call.runs else None,
-        code=call.code or next((run.code for run in call.runs if run.code), None),
+        code=call.failure,
     )
     _log.log(level, "%(method)s %(path)s %(status)d", request, extra=fields)

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tear_server.api.chat import usage
-from tear_server.call import Call
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, in the words of OpenAI's `usage`."""
-
-    prompt: int
-    completion: int
-    cached: int
-    reasoning: int
-
-    @property
-    def total(self) -> int:
-        """Read and written."""
-        return self.prompt + self.completion
+from tear_server.call import Call, Usage
 
 
 def usage_of(call: Call) -> Usage:
