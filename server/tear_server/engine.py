@@ -69,6 +69,8 @@ class Generation:
     """How many tokens come before a stop id may."""
     trace: Mapping[str, str] | None = None
     """W3C trace context as headers; None where nothing is traced."""
+    session: str | None = None
+    """What a router between engines goes by: generations of one session share prefixes."""
 
 
 @dataclass(frozen=True, slots=True)

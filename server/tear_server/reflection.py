@@ -20,6 +20,7 @@ from tear_chain.words import CUTS, Decision, Field, Outcome, Problem, Reflection
 from tear_server.budget import Budget, Limits, plan_budget
 from tear_server.engine import Engine, Generation, Sampling
 from tear_server.relay import Course, Relay
+from tear_server.sessions import session_of
 from tear_server.stages import TextStage, WitnessStage
 
 _MISSING = frozenset({Problem.MISSING_WHO, Problem.MISSING_IMPACT, Problem.MISSING_RIPPLES, Problem.MISSING_WEIGHT})
@@ -45,6 +46,8 @@ class ReflectionRequest:
     """Revise from this probability on; None follows the model's own choice."""
     stops: tuple[str, ...] = ()
     """Strings that end the draft and the answer."""
+    session: str | None = None
+    """What the caller calls the conversation; None goes by how it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ class Reflector:
             adapter=self._adapter,
             watch=watch,
             trace=plan.trace,
+            session=session_of(plan.request.conversation, plan.request.session),
         )
 
 

@@ -17,7 +17,7 @@ from tear_chain.wire import dump_reflection
 from tear_chain.words import Decision, Problem, Reflection, Stage
 from tear_server.api.narrator import Narrator
 from tear_server.api.problems import error_body
-from tear_server.api.schemas import ChatRequest, to_conversation
+from tear_server.api.schemas import ChatRequest, session_named, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
 from tear_server.api.together import side_by_side
 from tear_server.call import admit, name_reply
@@ -36,7 +36,8 @@ def chat_routes(service: Service) -> APIRouter:
     async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
         admit(body.n or 1, param="n")
-        plans = [service.reflector.plan(_to_request(body, service, place)) for place in range(body.n or 1)]
+        session = session_named(body.session_id, request.headers)
+        plans = [service.reflector.plan(_to_request(body, service, place, session)) for place in range(body.n or 1)]
         reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
         if body.stream:
             return EventStream(reply.stream())
@@ -46,7 +47,7 @@ def chat_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _to_request(body: ChatRequest, service: Service, place: int) -> ReflectionRequest:
+def _to_request(body: ChatRequest, service: Service, place: int, session: str | None) -> ReflectionRequest:
     body.refuse_unsupported()
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
@@ -68,6 +69,7 @@ def _to_request(body: ChatRequest, service: Service, place: int) -> ReflectionRe
         bypass=direct or options.mode == "off" or body.reasoning_effort == "none",
         revise_threshold=service.revise_threshold if options.revise_threshold is None else options.revise_threshold,
         stops=body.stops,
+        session=session,
     )
 
 

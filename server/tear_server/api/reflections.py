@@ -13,7 +13,7 @@ from tear_chain.errors import TearError
 from tear_chain.events import Failed
 from tear_chain.wire import dump_event, dump_reflection
 from tear_server.api.chat import GONE
-from tear_server.api.schemas import ReflectionBody, to_conversation
+from tear_server.api.schemas import ReflectionBody, session_named, to_conversation
 from tear_server.api.sse import EventStream, named, unless_disconnected
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
@@ -26,7 +26,7 @@ def reflection_routes(service: Service) -> APIRouter:
     @routes.post("/v1/reflections", response_model=None)
     async def create_reflection(body: ReflectionBody, request: Request) -> Response:
         """Reflect on a conversation, or on a draft that somebody else wrote."""
-        plan = service.reflector.plan(_to_request(body, service))
+        plan = service.reflector.plan(_to_request(body, service, session_named(body.session_id, request.headers)))
         if body.stream:
             return EventStream(_stream(service, plan))
         reflection = await unless_disconnected(request, service.answer(plan))
@@ -37,7 +37,7 @@ def reflection_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _to_request(body: ReflectionBody, service: Service) -> ReflectionRequest:
+def _to_request(body: ReflectionBody, service: Service, session: str | None) -> ReflectionRequest:
     model = body.model if body.model is not None else service.model
     return ReflectionRequest(
         id=f"refl-{uuid.uuid4().hex}",
@@ -48,6 +48,7 @@ def _to_request(body: ReflectionBody, service: Service) -> ReflectionRequest:
         draft=body.draft,
         bypass=service.is_direct(model),
         revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
+        session=session,
     )
 
 

@@ -21,7 +21,16 @@ from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
 from tear_server.api.narrator import Narrator, Telling
 from tear_server.api.response_items import MESSAGE, REASONING, Items, Output, in_callers_words, to_messages
-from tear_server.api.schemas import ReflectionOptions, Seed, Temperature, Text, Tokens, TopP, to_conversation
+from tear_server.api.schemas import (
+    ReflectionOptions,
+    Seed,
+    Temperature,
+    Text,
+    Tokens,
+    TopP,
+    session_named,
+    to_conversation,
+)
 from tear_server.api.sse import EventStream, named, unless_disconnected
 from tear_server.call import name_reply
 from tear_server.reflection import Plan, ReflectionRequest
@@ -67,6 +76,8 @@ class ResponseBody(BaseModel):
     reasoning: ReasoningOptions | None = None
     include_reasoning: bool = True
     """False reflects and does not show it, as vLLM has it."""
+    session_id: Text | None = None
+    """The conversation's name, as vLLM has it."""
     reflection: ReflectionOptions = Field(default_factory=ReflectionOptions)
     text: TextOptions | None = None
     tools: list[Any] | None = None
@@ -104,7 +115,8 @@ def response_routes(service: Service) -> APIRouter:
     @routes.post("/v1/responses", response_model=None)
     async def create_response(body: ResponseBody, request: Request) -> Response:
         """Answer; the chain shows as a reasoning item, and whole as `reflection`. Nothing is stored."""
-        reply = _Reply(service, _plan(body, service), body, name_reply("resp_"))
+        plan = _plan(body, service, session_named(body.session_id, request.headers))
+        reply = _Reply(service, plan, body, name_reply("resp_"))
         if body.stream:
             return EventStream(reply.stream())
         whole = await unless_disconnected(request, reply.whole())
@@ -113,7 +125,7 @@ def response_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _plan(body: ResponseBody, service: Service) -> Plan:
+def _plan(body: ResponseBody, service: Service, session: str | None) -> Plan:
     body.refuse_unsupported()
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
@@ -133,6 +145,7 @@ def _plan(body: ResponseBody, service: Service) -> Plan:
                 revise_threshold=(
                     service.revise_threshold if options.revise_threshold is None else options.revise_threshold
                 ),
+                session=session,
             )
         )
     except RequestError as error:

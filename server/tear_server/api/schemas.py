@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -102,6 +103,8 @@ class ChatRequest(BaseModel):
     """`none` answers without reflecting; any other value reflects."""
     include_reasoning: bool = True
     """False reflects and does not show it."""
+    session_id: Text | None = None
+    """The conversation's name, as vLLM has it."""
     reflection: ReflectionOptions = Field(default_factory=ReflectionOptions)
 
     @model_validator(mode="before")
@@ -148,6 +151,7 @@ class ReflectionBody(BaseModel):
     max_completion_tokens: Tokens | None = None
     """Limit on all that is generated, draft and witness included."""
     revise_threshold: Share | None = None
+    session_id: Text | None = None
 
 
 class WitnessItem(BaseModel):
@@ -171,6 +175,12 @@ class WitnessBody(BaseModel):
     seed: Seed | None = None
     revise_threshold: Share | None = None
     """Advise to revise from this probability on."""
+    session_id: Text | None = None
+
+
+def session_named(field: str | None, headers: Mapping[str, str]) -> str | None:
+    """What the caller calls the conversation, in the body or by the header that routers know."""
+    return field or headers.get("x-session-id")
 
 
 def to_conversation(messages: list[ChatMessage]) -> Conversation:

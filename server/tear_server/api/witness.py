@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from tear_chain.errors import InvalidRequest, RequestError
 from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
-from tear_server.api.schemas import WitnessBody, to_conversation
+from tear_server.api.schemas import WitnessBody, session_named, to_conversation
 from tear_server.api.sse import unless_disconnected
 from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
@@ -28,7 +28,8 @@ def witness_routes(service: Service) -> APIRouter:
     async def create_witness(body: WitnessBody, request: Request) -> Response:
         """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
         admit(len(body.items), param="items")
-        plans = [_plan(body, index, service) for index in range(len(body.items))]
+        session = session_named(body.session_id, request.headers)
+        plans = [_plan(body, index, service, session) for index in range(len(body.items))]
         found = await unless_disconnected(request, _witness_all(service, plans))
         if found is None:
             return Response(status_code=GONE)
@@ -45,7 +46,7 @@ def witness_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _plan(body: WitnessBody, index: int, service: Service) -> Plan:
+def _plan(body: WitnessBody, index: int, service: Service, session: str | None) -> Plan:
     item, where = body.items[index], f"items[{index}]"
     model = body.model if body.model is not None else service.model
     if service.is_direct(model):
@@ -60,6 +61,7 @@ def _plan(body: WitnessBody, index: int, service: Service) -> Plan:
                 draft=item.answer,
                 only_witness=True,
                 revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
+                session=session,
             )
         )
     except RequestError as error:
