@@ -17,6 +17,7 @@ TearError
 ├── TrainingError           a training run that had to stop
 └── EngineError             the engine failed while it worked
     └── EngineDead          the engine is gone; nothing can be generated
+        └── EngineUnreachable  no engine answers at the address given for it
 """
 
 from __future__ import annotations
@@ -153,3 +154,10 @@ class EngineDead(EngineError):
 
     code = "engine_dead"
     hint = "Restart the server; its log says why the engine stopped."
+
+
+class EngineUnreachable(EngineDead):
+    """No engine answers at the address given for it, or none ends what it began."""
+
+    code = "engine_unreachable"
+    hint = "See to what --engine names; this server need not be restarted."

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import open_adapter, sing_canary
 from tear_server.budget import Limits
 from tear_server.embedded import EngineOptions, embedded_engine
-from tear_server.engine import AdapterFiles, Sampling
+from tear_server.engine import AdapterFiles, Engine, Sampling
 from tear_server.journal.address import read_address
 from tear_server.journal.journal import open_journal
 from tear_server.logs import VLLM_JSON_LOGS
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
+from tear_server.remote import RemoteOptions, remote_engine
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
 from tear_server.tracing import open_tracing, traces_url
@@ -48,7 +49,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
     async with (
         open_tracing(settings.otlp_endpoint) as tracing,
         open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
-        embedded_engine(settings.base, files, name=name, options=options) as engine,
+        _engine(settings, files, name=name, options=options, metrics=metrics) as engine,
     ):
         await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
@@ -69,3 +70,18 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         )
         service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
         yield service
+
+
+def _engine(
+    settings: ServerSettings, files: AdapterFiles, *, name: str, options: EngineOptions, metrics: Metrics
+) -> AbstractAsyncContextManager[Engine]:
+    if settings.engine is None:
+        return embedded_engine(settings.base, files, name=name, options=options)
+    key = settings.engine_key
+    remote = RemoteOptions(
+        url=str(settings.engine),
+        key=None if key is None else key.get_secret_value(),
+        connect_timeout_s=settings.engine_connect_timeout_s,
+        read_timeout_s=settings.engine_read_timeout_s,
+    )
+    return remote_engine(remote, files, name=name, context=options.max_model_len, on_retry=metrics.engine_retries.inc)

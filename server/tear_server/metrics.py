@@ -26,6 +26,11 @@ class Metrics:
         self.rejected = Counter(
             "tear_rejected_total", "Requests refused before anything was generated.", ["code"], registry=registry
         )
+        self.engine_retries = Counter(
+            "tear_engine_retries_total",
+            "Generations that were interrupted and asked for once more, from where they stood.",
+            registry=registry,
+        )
         self._reflections = Counter(
             "tear_reflections_total", "Reflections ended, by outcome.", ["model", "outcome"], registry=registry
         )

@@ -55,9 +55,9 @@ class Relay:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Stream one stage, as `Engine.generate` does; closing this does not yet abort the request."""
-        course, taken, cached_tokens = self._course, 0, None
+        course, taken, cached_tokens, is_first = self._course, 0, 0, True
         if self._request is not None and tuple(self._known) == generation.prompt:
-            cached_tokens = len(generation.prompt)
+            cached_tokens, is_first = len(generation.prompt), False
         else:
             await self._ask(generation if course is None else self._along(course, generation))
         while True:
@@ -65,15 +65,15 @@ class Relay:
             size, finish = _share(chunk, generation, taken=taken)
             if course is not None and finish is Finish.STOP and taken + size <= generation.min_tokens:
                 # The engine keeps a request from ending too soon, but not a stage in the midst of one.
-                course, cached_tokens = None, None
+                course, is_first = None, True
                 await self._ask(generation)
                 continue
             mine, self._ahead = _divide(chunk, size)
             taken += size
             self._left -= size
             self._known += mine.tokens
-            if cached_tokens is None:
-                cached_tokens = chunk.cached_tokens
+            if is_first:
+                cached_tokens = chunk.cached_tokens  # some engines know it only at the end
             if chunk.finish is not None and self._ahead is None:
                 await self._abort()
             watched = mine.watched or tuple(_UNWATCHED for _ in mine.tokens)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -20,6 +20,8 @@ from pydantic_settings import (
 from tear_chain.errors import InvalidRequest
 from tear_server.budget import MIN_WITNESS, REFLECTED_ANSWER
 from tear_server.logs import LogFormat, LogLevel
+
+FOR_VLLM_HERE = frozenset({"enforce_eager", "gpu_memory_utilization", "cpu_kv_cache_gib", "max_num_seqs"})
 
 
 class ServerSettings(BaseSettings):
@@ -75,6 +77,14 @@ class ServerSettings(BaseSettings):
     """Nucleus sampling where the caller sets none."""
     revise_threshold: float | None = Field(default=None, ge=0, le=1)
     """Revise from this probability on; not given, the model's own decision stands."""
+    engine: HttpUrl | None = None
+    """Generate there: a vLLM server, or a router in front of many. Not given, vLLM is started here."""
+    engine_key: SecretStr | None = None
+    """API key that the engine asks for."""
+    engine_connect_timeout_s: float = Field(default=5.0, gt=0)
+    """The longest wait for a connection to the engine."""
+    engine_read_timeout_s: float = Field(default=120.0, gt=0)
+    """The longest silence of the engine within a generation, its queue included."""
     enforce_eager: bool | None = None
     """vLLM: no compilation. Not given: eager on a CPU, compiled on a GPU."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
@@ -89,6 +99,17 @@ class ServerSettings(BaseSettings):
     """Lines for people, or one JSON object on each."""
     otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/]\S*$")
     """Send traces to this OpenTelemetry collector, by OTLP over HTTP; not given, none are made."""
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        if self.engine is None:
+            return self
+        if self.engine.username or self.engine.password:
+            raise ValueError("--engine holds a name or a password: give --engine-key, which no log shows")
+        if idle := FOR_VLLM_HERE & self.model_fields_set:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(idle))
+            raise ValueError(f"{flags}: with --engine no vLLM is started here; say it where that one is started")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -134,6 +155,8 @@ def _check_file(file: str) -> None:
 
 
 def _explain(error: Any) -> str:
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
     name = ".".join(map(str, error["loc"]))
     flag, variable = f"--{name.replace('_', '-')}", f"TEAR_{name.upper()}"
     if error["type"] == "missing":

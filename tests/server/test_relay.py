@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -112,3 +113,14 @@ async def test_what_the_course_may_write_shrinks_with_what_was_written() -> None
         await read(relay, stage(0))
         await read(relay, stage(0, 5, 5, MARK))
     assert [each.max_tokens for each in engine.asked] == [100, 97]
+
+
+@pytest.mark.parametrize("course", [COURSE, None], ids=["course", "stage-by-stage"])
+async def test_what_an_engine_knows_to_be_cached_only_at_the_end_counts(course: Course | None) -> None:
+    class Late(Parrot):
+        def _chunk(self, generation: Generation, said: list[int], finish: Finish | None) -> Chunk:
+            return replace(super()._chunk(generation, said, finish), cached_tokens=7 if finish else 0)
+
+    async with Relay(Late([10, WEIGHT, 1, 12, END]), course) as relay:
+        _, chunks = await read(relay, stage(0))
+    assert chunks[-1].cached_tokens == 7

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tear_chain.errors import InvalidRequest
-from tear_server.settings import ServerSettings, read_settings
+from tear_server.settings import FOR_VLLM_HERE, ServerSettings, read_settings
 
 NEEDED = ["--base", "b", "--adapter", "a"]
+FOR_VLLM_ELSEWHERE = frozenset(name for name in ServerSettings.model_fields if name.startswith("engine"))
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,10 @@ def test_the_file_is_found_however_the_flag_is_written(file: Path, written: str)
     assert read_settings(written.replace("FILE", str(file)).split(" ")).base == Path("file")
 
 
-def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+@pytest.mark.parametrize("left_out", [FOR_VLLM_HERE, FOR_VLLM_ELSEWHERE], ids=["vllm-elsewhere", "vllm-here"])
+def test_every_setting_can_be_a_flag_a_variable_and_a_key(
+    monkeypatch: pytest.MonkeyPatch, file: Path, left_out: frozenset[str]
+) -> None:
     values = {
         "base": "b",
         "adapter": "a",
@@ -74,6 +78,10 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "temperature": "0.5",
         "top_p": "0.5",
         "revise_threshold": "0.5",
+        "engine": "http://engines:8000/v1",
+        "engine_key": "k",
+        "engine_connect_timeout_s": "1.5",
+        "engine_read_timeout_s": "30",
         "enforce_eager": "true",
         "gpu_memory_utilization": "0.5",
         "cpu_kv_cache_gib": "2",
@@ -83,8 +91,9 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(monkeypatch: pytest.Mo
         "otlp_endpoint": "http://collector.example:4318",
     }
     assert set(values) == set(ServerSettings.model_fields) - {"config"}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value != "true"]
-    by_flags = read_settings([*flags, "--enforce-eager", "--anyone"])
+    values = {name: value for name, value in values.items() if name not in left_out}
+    flags = [f"--{name.replace('_', '-')}" + (f"={value}" if value != "true" else "") for name, value in values.items()]
+    by_flags = read_settings(flags)
     file.write_text("".join(f'{name}: "{value}"\n' for name, value in values.items()))
     by_file = read_settings(["--config", str(file)])
     for name, value in values.items():
@@ -153,6 +162,31 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
 
 def test_a_missing_file_is_named(file: Path) -> None:
     assert str(file) in refusal([*NEEDED, "--config", str(file)])
+
+
+@pytest.mark.parametrize(
+    "flag", ["--enforce-eager", "--gpu-memory-utilization=0.9", "--cpu-kv-cache-gib=1", "--max-num-seqs=4"]
+)
+def test_what_only_vllm_here_could_heed_is_refused_with_an_engine_elsewhere(flag: str) -> None:
+    told = refusal([*NEEDED, "--engine", "http://engines:8000", flag])
+    assert told.startswith(f"Settings cannot be used: {flag.partition('=')[0]}: with --engine no vLLM is started here")
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@engines:8000", "http://secret@engines:8000"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(address: str) -> None:
+    told = refusal([*NEEDED, "--engine", address])
+    assert "--engine-key" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("address", ["engines", "ftp://engines", "http://"])
+def test_what_is_no_address_is_named(address: str) -> None:
+    assert f"--engine is '{address}'" in refusal([*NEEDED, "--engine", address])
+
+
+def test_the_engines_key_is_in_no_repr() -> None:
+    settings = read_settings([*NEEDED, "--engine", "http://engines:8000", "--engine-key", "hush"])
+    assert "hush" not in repr(settings)
 
 
 def test_settings_are_frozen() -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from tear_chain.errors import EngineDead
+from tear_chain.errors import EngineDead, EngineUnreachable
 from tear_chain.format import FORMAT_VERSION
 from tear_server import __version__
 from tear_server.service import Service
@@ -31,8 +31,9 @@ def meta_routes(service: Service) -> APIRouter:
 
     @routes.get("/health")
     async def health() -> Response:
-        """200 while the process lives and its engine answers: a failing liveness probe should restart it."""
-        return await _engine_state(service)
+        """200 while the process lives and its engine with it: a failing liveness probe should restart it."""
+        # A restart here brings no engine back that is elsewhere.
+        return await _engine_state(service, but=EngineUnreachable)
 
     @routes.get("/ready")
     async def ready() -> Response:
@@ -58,11 +59,13 @@ def meta_routes(service: Service) -> APIRouter:
     return routes
 
 
-async def _engine_state(service: Service) -> Response:
+async def _engine_state(service: Service, but: type[EngineDead] | tuple[()] = ()) -> Response:
     try:
         await service.engine.health()
+    except but:
+        pass
     except EngineDead as error:
-        return JSONResponse({"status": "engine_dead", "message": error.sentence()}, 503)
+        return JSONResponse({"status": error.code, "message": error.sentence()}, 503)
     return JSONResponse({"status": "ok"})
 
 

@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scripted import ScriptedEngine
 from stories import ADAPTER, BASE, KEPT, LIMITS, MODEL, asking, get, play, post, service_over
 
+from tear_chain.errors import EngineUnreachable
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.service import Service
 
@@ -48,6 +49,17 @@ async def test_health_follows_the_engine(service: Service, engine: ScriptedEngin
     dead = await get(service, path)
     assert (alive.status_code, alive.json()["status"]) == (200, "ok")
     assert (dead.status_code, dead.json()["status"]) == (503, "engine_dead")
+
+
+async def test_engines_elsewhere_that_are_gone_call_for_no_restart_here(tokenizer: ChainTokenizer) -> None:
+    class Gone(ScriptedEngine):
+        async def health(self) -> None:
+            raise EngineUnreachable("http://engines does not answer.")
+
+    service = service_over(Gone({}), tokenizer)
+    assert (await get(service, "/health")).status_code == 200
+    ready = await get(service, "/ready")
+    assert (ready.status_code, ready.json()["status"]) == (503, "engine_unreachable")
 
 
 async def test_version_says_what_is_served(service: Service) -> None:
