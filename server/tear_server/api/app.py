@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +15,7 @@ from tear_server.admission import Pool
 from tear_server.api import problems
 from tear_server.api.calls import Calls
 from tear_server.api.chat import chat_routes
+from tear_server.api.description import describe
 from tear_server.api.gate import RATE_HEADERS, Gate
 from tear_server.api.head import Head
 from tear_server.api.meta import meta_routes
@@ -46,10 +47,17 @@ class _App(FastAPI):
     """FastAPI, with a layer around its own error handling: an unforeseen failure is a call like any other."""
 
     tracing: Tracing | None = None
+    asks_for_keys = False
 
     def build_middleware_stack(self) -> ASGIApp:
         """As FastAPI builds it, and `Calls` around it."""
         return Calls(super().build_middleware_stack(), routes=self.routes, tracing=self.tracing)
+
+    def openapi(self) -> dict[str, Any]:
+        """As FastAPI has it, but with the replies and refusals that there are."""
+        if not self.openapi_schema:
+            self.openapi_schema = describe(super().openapi(), keyed=self.asks_for_keys)
+        return self.openapi_schema
 
 
 def build_app(service: Service, access: Access | None = None) -> FastAPI:
@@ -62,6 +70,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
         "revises it.",
     )
     app.tracing = service.tracing
+    app.asks_for_keys = access.keys is not None
     problems.install(app, service.metrics)
     app.add_middleware(
         Gate,
