@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from tear_chain.errors import EngineDead, EngineError
 from tear_chain.words import Stage
 from tear_server.engine import Chunk, Finish, Generation
 
 UNLIKELY = -20.0
+DRAWN = -0.5
+"""Log-probability of every token that is drawn; the others follow it in steps of one."""
 
 
 class ScriptedEngine:
@@ -27,6 +29,8 @@ class ScriptedEngine:
         chunk_size: int = 1,
         cached_tokens: int = 0,
         hang_in: Stage | None = None,
+        hang_after: int = 0,
+        on_hang: Callable[[], None] | None = None,
         fail_in: Stage | None = None,
     ) -> None:
         self.scripts = scripts
@@ -35,7 +39,10 @@ class ScriptedEngine:
         self.chunk_size = chunk_size
         self.cached_tokens = cached_tokens
         self.hang_in = hang_in
-        """Says nothing in this stage, until it is closed."""
+        """Says nothing in this stage after `hang_after` tokens, until it is closed."""
+        self.hang_after = hang_after
+        self.on_hang = on_hang
+        """Called instead of hanging; it then goes on."""
         self.fail_in = fail_in
         self.dead = False
         self.asked: list[Generation] = []
@@ -53,11 +60,11 @@ class ScriptedEngine:
             scenes, finish = self.play(first, generation)
             for number, (stage, tokens) in enumerate(scenes, start=1):
                 self.reached.append(stage)
-                if self.hang_in is stage:
-                    await asyncio.Event().wait()
                 if self.fail_in is stage:
                     raise EngineError("The scripted engine fails here.")
                 for start in range(0, len(tokens), self.chunk_size):
+                    if self.hang_in is stage and start >= self.hang_after:
+                        await self._hang()
                     part = tuple(tokens[start : start + self.chunk_size])
                     last = number == len(scenes) and start + self.chunk_size >= len(tokens)
                     yield Chunk(
@@ -65,6 +72,9 @@ class ScriptedEngine:
                         watched=tuple(self._watched(generation) for _ in part) if generation.watch else (),
                         cached_tokens=self.cached_tokens,
                         finish=finish if last else None,
+                        likeliest=tuple(self._likeliest(token, generation) for token in part)
+                        if generation.top_logprobs is not None
+                        else (),
                     )
                     await asyncio.sleep(0)
         finally:
@@ -90,6 +100,16 @@ class ScriptedEngine:
             if room == 0 or following is None:
                 return scenes, Finish.LENGTH
             stage = following
+
+    async def _hang(self) -> None:
+        if self.on_hang is None:
+            await asyncio.Event().wait()
+        else:
+            self.on_hang()
+
+    def _likeliest(self, drawn: int, generation: Generation) -> dict[int, float]:
+        others = (token for token in range(2, 2 + (generation.top_logprobs or 0)) if token != drawn)
+        return {drawn: DRAWN, **{token: DRAWN - place for place, token in enumerate(others, start=1)}}
 
     def _watched(self, generation: Generation) -> dict[int, float]:
         return {token: self.logprobs.get(token, UNLIKELY) for token in generation.watch}

@@ -8,6 +8,29 @@ from tear_chain.words import Decision, Field, Reflection, Scene, Stage, StageRep
 
 
 @dataclass(frozen=True, slots=True)
+class Likely:
+    """A token that might have been drawn."""
+
+    text: str
+    """A control token's name; bytes that are no text by themselves show as replacement characters."""
+    piece: bytes
+    """What it adds to a text; empty for a control token."""
+    logprob: float
+    """Natural log-probability by the raw logits: before temperature, top_p, penalties and format."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token that was drawn. The pieces of a text's tokens, joined, are the text in UTF-8."""
+
+    piece: bytes
+    """Shorter than the token where a stop string begins within it."""
+    logprob: float
+    likeliest: tuple[Likely, ...]
+    """The likeliest tokens in its place, the first most so; the drawn one may be among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class StageStarted:
     """The engine was asked for a stage."""
 
@@ -21,6 +44,10 @@ class TextDelta:
     stage: Stage
     field: Field | None
     text: str
+    tokens: int = 0
+    """How many tokens the stage has written so far."""
+    scored: tuple[ScoredToken, ...] = ()
+    """The tokens whose text is thereby whole, if log-probabilities were asked for. Not on the typed stream's wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +61,7 @@ class StageCompleted:
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """The scene is known, and what becomes of the draft. After `keep` the draft is the answer."""
+    """The scene is known, and what becomes of the draft. After `keep` it is the answer, if no format was asked for."""
 
     scene: Scene
     expected_weight: float | None

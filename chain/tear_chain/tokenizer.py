@@ -33,6 +33,11 @@ class TextDecoder:
         """The text that `token` completes, perhaps none. A control token has no text."""
         return self._utf8.decode(self._tekken.id_to_byte_piece(token))
 
+    @property
+    def held(self) -> bytes:
+        """The beginning of a character that is not whole yet."""
+        return self._utf8.getstate()[0]
+
 
 class ChainTokenizer:
     """A base's tokenizer with the chain's control tokens looked up in it."""
@@ -86,6 +91,14 @@ class ChainTokenizer:
     def decoder(self) -> TextDecoder:
         """A fresh incremental decoder."""
         return TextDecoder(self._tekken)
+
+    def piece(self, token: int) -> bytes:
+        """What a token adds to a text; nothing for a control token."""
+        return self._tekken.id_to_byte_piece(token)
+
+    def name(self, token: int) -> str:
+        """A token by itself: its text, or a control token's name."""
+        return self._tekken.id_to_piece(token)
 
 
 def _to_mistral(message: Message) -> ChatMessage:

@@ -30,7 +30,7 @@ _REFLECTION = TypeAdapter(Reflection)
 def dump_event(event: Event) -> tuple[str, bytes]:
     """The event's name and its JSON."""
     name = EVENT_NAMES[type(event)]
-    return name, _ADAPTERS[name].dump_json(event)
+    return name, _ADAPTERS[name].dump_json(event, exclude={"scored"} if isinstance(event, TextDelta) else None)
 
 
 def load_event(name: str, data: str | bytes) -> Event | None:

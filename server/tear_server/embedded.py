@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tear_chain.errors import EngineDead, EngineError
-from tear_server.engine import WATCHED_TOKENS, AdapterFiles, Chunk, Finish, Generation, Sampling
+from tear_server.engine import WATCHED_TOKENS, AdapterFiles, Chunk, Finish, Generation
 from tear_server.turns import Turn, Turns
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ MAX_ADAPTERS = 8
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 _UNWATCHED: Mapping[int, float] = {}
+WORKER_EXTENSION = "tear_server.worker.WorkerExtension"
+"""By name: it needs torch, which only the core's process loads before an adapter has been looked at."""
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
     "VLLM_NO_USAGE_STATS": "1",
@@ -96,6 +99,10 @@ async def embedded_engine(
         max_cpu_loras=MAX_ADAPTERS,
         generation_config="vllm",
         otlp_traces_endpoint=options.traces_url,
+        # One backend for all: vLLM keeps to the one that the first request needed. This one bounds the work that a
+        # schema can make, refuses what it cannot hold a text to, and lets no control token into a text.
+        structured_outputs_config=cast(Any, {"backend": "guidance", "disable_any_whitespace": True}),
+        worker_extension_cls=WORKER_EXTENSION,
         seed=0,
     )
     try:
@@ -104,6 +111,7 @@ async def embedded_engine(
         raise EngineError(f"vLLM cannot start on {base}: {exc}") from exc
     engine = EmbeddedEngine(vllm, max_rank=adapter.rank if adapter else 0)
     try:
+        await vllm.collective_rpc("keep_likeliest")
         if adapter is not None:
             await engine.load(adapter)
         # Half a million objects of torch and vLLM stay for good; looking them over took a third of a second each time.
@@ -123,8 +131,9 @@ class EmbeddedEngine:
     def __init__(self, vllm: AsyncLLM, *, max_rank: int) -> None:
         from vllm import SamplingParams
         from vllm.engine.protocol import StreamingInput
+        from vllm.exceptions import VLLMError
         from vllm.inputs.engine import tokens_input
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
         from vllm.v1.engine.exceptions import EngineDeadError
 
         self._vllm = vllm
@@ -143,8 +152,10 @@ class EmbeddedEngine:
         self._session_params = SessionParams
         self._prompt = tokens_input
         self._input = StreamingInput
+        self._structure = StructuredOutputsParams
         self._delta = RequestOutputKind.DELTA
         self._dead_error = EngineDeadError
+        self._refusal = (ValueError, VLLMError)
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; closing the iterator aborts it in the core."""
@@ -157,8 +168,8 @@ class EmbeddedEngine:
                     yield chunk
         except self._dead_error as exc:
             raise EngineDead("The engine stopped while it generated.") from exc
-        except ValueError as exc:
-            raise EngineError(f"The engine refused the request: {exc}") from exc
+        except self._refusal as exc:
+            raise EngineError(f"The engine refused the request: {str(exc) or type(exc).__name__}") from exc
 
     async def _at_once(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
         whole = Turn(
@@ -166,7 +177,7 @@ class EmbeddedEngine:
         )
         prompt, params = (
             self._prompt(list(whole.prompt)),
-            self._params_for(whole, generation.sampling, kind=self._params),
+            self._params_for(whole, generation, kind=self._params),
         )
         stream = self._vllm.generate(prompt, params, generation.id, lora_request=lora)
         async with contextlib.aclosing(stream):
@@ -177,6 +188,7 @@ class EmbeddedEngine:
                     watched=_watched(completion.logprobs, generation.watch) if generation.watch else (),
                     cached_tokens=output.num_cached_tokens or 0,
                     finish=Finish(completion.finish_reason) if completion.finish_reason else None,
+                    likeliest=_likeliest(completion.logprobs) if generation.top_logprobs is not None else (),
                 )
 
     async def _in_turns(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
@@ -184,7 +196,7 @@ class EmbeddedEngine:
         turns, inputs, cached_tokens = Turns(generation), asyncio.Queue[Any](), None
 
         def take(turn: Turn) -> None:
-            params = self._params_for(turn, generation.sampling, kind=self._session_params)
+            params = self._params_for(turn, generation, kind=self._session_params)
             inputs.put_nowait(self._input(prompt=self._prompt(list(turn.prompt)), sampling_params=params))
 
         async def session() -> AsyncGenerator[Any, None]:
@@ -194,7 +206,7 @@ class EmbeddedEngine:
         first = turns.first()
         for turn in first:
             take(turn)
-        params = self._params_for(first[0], generation.sampling, kind=self._session_params)
+        params = self._params_for(first[0], generation, kind=self._session_params)
         stream = self._vllm.generate(
             session(), params, generation.id, lora_request=lora, trace_headers=generation.trace
         )
@@ -212,7 +224,8 @@ class EmbeddedEngine:
                 if reading.finish is not None:
                     return
 
-    def _params_for(self, turn: Turn, sampling: Sampling, *, kind: type[SamplingParams]) -> SamplingParams:
+    def _params_for(self, turn: Turn, generation: Generation, *, kind: type[SamplingParams]) -> SamplingParams:
+        sampling, schema = generation.sampling, generation.json_schema
         return kind(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -222,7 +235,9 @@ class EmbeddedEngine:
             max_tokens=turn.max_tokens,
             min_tokens=turn.min_tokens,
             stop_token_ids=sorted(turn.stop_ids),
+            logprobs=generation.top_logprobs,
             logprob_token_ids=list(turn.watch) or None,
+            structured_outputs=None if schema is None else self._structure(json=schema),
             flat_logprobs=True,  # by far fewer objects per token
             ignore_eos=True,  # the stop ids say all
             detokenize=False,
@@ -275,3 +290,15 @@ def _watched(logprobs: Any, ids: Sequence[int]) -> tuple[Mapping[int, float], ..
         table = dict(zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True))
         found.append({token: table[token] for token in ids})
     return tuple(found)
+
+
+def _likeliest(logprobs: Any) -> tuple[Mapping[int, float], ...]:
+    """The drawn token and the likeliest at each position, padding left out."""
+    return tuple(
+        {
+            token: logprob
+            for token, logprob in zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True)
+            if logprob > -math.inf
+        }
+        for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True)
+    )

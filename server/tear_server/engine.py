@@ -71,6 +71,10 @@ class Generation:
     """W3C trace context as headers; None where nothing is traced."""
     session: str | None = None
     """What a router between engines goes by: generations of one session share prefixes."""
+    top_logprobs: int | None = None
+    """So many of the likeliest tokens are wanted at every position, with the drawn one; never together with `watch`."""
+    json_schema: str | None = None
+    """The text is held to this JSON schema, and ends with `</s>` where it is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Chunk:
     cached_tokens: int
     """How many prompt tokens the prefix cache answered."""
     finish: Finish | None
+    likeliest: tuple[Mapping[int, float], ...] = ()
+    """One map per token, of the drawn one and the likeliest, as `watched`; empty if `top_logprobs` is None."""
 
 
 class Engine(Protocol):
