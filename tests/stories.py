@@ -20,6 +20,7 @@ from tear_chain.tokens import TOKEN_NAMES
 from tear_chain.words import Decision, Stage
 from tear_server.api.app import build_app
 from tear_server.budget import Limits
+from tear_server.deadline import Deadlines
 from tear_server.engine import Engine, Sampling
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
@@ -96,7 +97,12 @@ def play(tokenizer: ChainTokenizer, story: Story, **options: Any) -> ScriptedEng
 
 
 def service_over(
-    engine: Engine, tokenizer: ChainTokenizer, *, limits: Limits = LIMITS, revise_threshold: float | None = None
+    engine: Engine,
+    tokenizer: ChainTokenizer,
+    *,
+    limits: Limits = LIMITS,
+    revise_threshold: float | None = None,
+    deadlines: Deadlines | None = None,
 ) -> Service:
     """A service that has nothing behind it but `engine`."""
     service = Service(
@@ -105,7 +111,7 @@ def service_over(
         adapter=ADAPTER,
         manifest=MANIFEST,
         engine=engine,
-        reflector=Reflector(engine, tokenizer, adapter=ADAPTER, limits=limits),
+        reflector=Reflector(engine, tokenizer, adapter=ADAPTER, limits=limits, deadlines=deadlines),
         metrics=Metrics(),
         context=limits.context,
         sampling=Sampling(),

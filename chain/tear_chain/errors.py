@@ -15,9 +15,11 @@ TearError
 │   │   └── AdapterMismatch made for another base, format or token set
 │   └── DataError           rows or a configuration that cannot be used
 ├── TrainingError           a training run that had to stop
-└── EngineError             the engine failed while it worked
-    └── EngineDead          the engine is gone; nothing can be generated
-        └── EngineUnreachable  no engine answers at the address given for it
+├── EngineError             the engine failed while it worked
+│   ├── EngineDead          the engine is gone; nothing can be generated
+│   │   └── EngineUnreachable  no engine answers at the address given for it
+│   └── EngineLate          no answer came before the deadline
+└── Surprise                a failure that nobody gave a name
 """
 
 from __future__ import annotations
@@ -161,3 +163,20 @@ class EngineUnreachable(EngineDead):
 
     code = "engine_unreachable"
     hint = "See to what --engine names; this server need not be restarted."
+
+
+class EngineLate(EngineError):
+    """A stage's deadline passed and there is no word of an answer."""
+
+    code = "engine_late"
+    hint = "Try again when the server has less to do."
+
+
+class Surprise(TearError):
+    """A failure without a name, as callers are told of it."""
+
+    code = "internal_error"
+    hint = "Its log has the details."
+
+    def __init__(self) -> None:
+        super().__init__("The server failed in a way that it does not know.")

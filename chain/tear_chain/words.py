@@ -50,10 +50,20 @@ class Problem(StrEnum):
     CUT_DRAFT = "cut_draft"
     CUT_WITNESS = "cut_witness"
     CUT_REVISION = "cut_revision"
+    LATE_DRAFT = "late_draft"
+    LATE_WITNESS = "late_witness"
+    LATE_REVISION = "late_revision"
+    BROKEN_FORMAT = "broken_format"
+    """A format was asked for, no limit cut the answer, and yet it is not whole in that format."""
 
 
-CUTS = frozenset({Problem.CUT_DRAFT, Problem.CUT_WITNESS, Problem.CUT_REVISION})
-"""The problems that say a token limit ended a stage."""
+CUTS = frozenset(
+    {
+        *(Problem.CUT_DRAFT, Problem.CUT_WITNESS, Problem.CUT_REVISION),
+        *(Problem.LATE_DRAFT, Problem.LATE_WITNESS, Problem.LATE_REVISION),
+    }
+)
+"""The problems that say a token limit or a deadline ended a stage."""
 
 
 class Status(StrEnum):
@@ -63,7 +73,7 @@ class Status(StrEnum):
     MALFORMED = "malformed"
     """The model left the chain's form; `problems` says where, and the answer is the stated fallback."""
     TRUNCATED = "truncated"
-    """A token limit cut a stage."""
+    """A token limit or a deadline cut a stage."""
     BYPASSED = "bypassed"
     """No reflection was asked for."""
 
@@ -73,6 +83,8 @@ class Outcome(StrEnum):
 
     KEPT = "kept"
     REVISED = "revised"
+    FORMATTED = "formatted"
+    """The decision was to keep; the answer was written anew for the format that was asked for."""
     WITNESSED = "witnessed"
     """Only the consequence was asked for."""
     BYPASSED = "bypassed"
@@ -112,7 +124,7 @@ class StageReport:
     seconds: float
     """From asking the engine to its last token."""
     finish: str
-    """`stop`, `length`, or `supplied` for a draft that the caller brought."""
+    """`stop`, `length`, `deadline`, or `supplied` for a draft that the caller brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +147,7 @@ class Reflection:
     """P(revise) against P(keep) at the decision, from the model."""
     answer: str
     answer_cut: bool
-    """Whether a token limit cut the answer itself."""
+    """Whether the answer is not whole: a token limit or a deadline cut it, or it broke the format asked for."""
     stages: tuple[StageReport, ...]
+    answer_stage: Stage | None = None
+    """The stage whose text is the answer: the draft or the revision. None in what an earlier version wrote."""

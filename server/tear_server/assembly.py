@@ -10,6 +10,7 @@ from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import open_adapter, sing_canary
 from tear_server.budget import Limits
+from tear_server.deadline import Deadlines
 from tear_server.embedded import EngineOptions, embedded_engine
 from tear_server.engine import AdapterFiles, Engine, Sampling
 from tear_server.journal.address import read_address
@@ -53,13 +54,18 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
     ):
         await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
+        deadlines = Deadlines(
+            draft_s=settings.draft_deadline_s,
+            witness_s=settings.witness_deadline_s,
+            revision_s=settings.revision_deadline_s,
+        )
         service = Service(
             model=name,
             base=base,
             adapter=adapter.name,
             manifest=adapter.manifest,
             engine=engine,
-            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits),
+            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits, deadlines=deadlines),
             metrics=metrics,
             context=context,
             sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),

@@ -28,6 +28,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """What a caller takes from that, in tokens; None takes what is granted."""
+
+    draft: int | None = None
+    witness: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What the stages of one reflection may generate."""
 
@@ -45,14 +53,29 @@ class Budget:
 
 
 def plan_budget(
-    prompt_tokens: int, *, requested: int | None, draft_tokens: int | None, limits: Limits, bypass: bool = False
+    prompt_tokens: int,
+    *,
+    requested: int | None,
+    draft_tokens: int | None,
+    limits: Limits,
+    bypass: bool = False,
+    caps: Caps | None = None,
 ) -> Budget:
     """Share out `requested` tokens (the caller's limit on all that is generated) or, if None, the defaults.
 
     `draft_tokens` is the length of a draft that the caller supplies; it takes room but is not generated. `bypass`
-    gives all to the answer. Raises `ContextOverflow` when not even a short answer fits, or the witness that a
-    supplied draft is there for.
+    gives all to the answer; `caps` then mean nothing. Raises `ContextOverflow` when not even a short answer fits, or
+    the witness that a supplied draft is there for, and `InvalidRequest` for a cap above what is granted.
     """
+    caps = caps or Caps()
+    most_drafted = max(limits.answer, requested or 0)
+    for name, cap, most in (
+        ("max_draft_tokens", caps.draft, most_drafted),
+        ("max_witness_tokens", caps.witness, limits.witness),
+    ):
+        if cap is not None and cap > most:
+            raise InvalidRequest(f"{name} is {cap}, expected at most {most}: no more is granted here.", param=name)
+    witness_tokens = limits.witness if caps.witness is None else caps.witness
     room = limits.context - prompt_tokens - MARKERS - (draft_tokens or 0)
     least = MIN_ANSWER if draft_tokens is None else MIN_WITNESS + MIN_ANSWER
     if room < least:
@@ -73,11 +96,12 @@ def plan_budget(
                 f"max_completion_tokens is {requested}, expected at least {least}: a draft can only be reflected on.",
                 param="max_completion_tokens",
             )
-        return Budget(total=total, answer=answer, draft=0, witness=min(limits.witness, total - MIN_ANSWER))
-    total = min(room, 2 * limits.answer + limits.witness if requested is None else requested)
-    for witness in (limits.witness, MIN_WITNESS):
+        return Budget(total=total, answer=answer, draft=0, witness=min(witness_tokens, total - MIN_ANSWER))
+    total = min(room, 2 * limits.answer + witness_tokens if requested is None else requested)
+    for witness in (witness_tokens, MIN_WITNESS):
         share = (total - witness) // 2
         if share >= REFLECTED_ANSWER:
-            return Budget(total=total, answer=answer, draft=share, witness=witness)
+            draft = share if caps.draft is None else min(share, caps.draft)
+            return Budget(total=total, answer=answer, draft=draft, witness=witness)
     whole = min(total, answer)
     return Budget(total=whole, answer=whole, draft=whole, witness=0)

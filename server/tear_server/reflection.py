@@ -12,13 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from tear_chain.conversation import Conversation
-from tear_chain.errors import InvalidRequest
+from tear_chain.errors import EngineLate, InvalidRequest
 from tear_chain.events import Completed, Event, StageCompleted, Witnessed
 from tear_chain.format import draft_prompt, revised_prompt, witness_prompt
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import CUTS, Decision, Field, Outcome, Problem, Reflection, Stage, StageReport, Status
-from tear_server.budget import Budget, Limits, plan_budget
+from tear_server.budget import Budget, Caps, Limits, plan_budget
+from tear_server.deadline import Deadlines
 from tear_server.engine import Engine, Generation, Sampling
+from tear_server.json_format import is_whole
 from tear_server.relay import Course, Relay
 from tear_server.sessions import session_of
 from tear_server.stages import TextStage, WitnessStage
@@ -48,6 +50,11 @@ class ReflectionRequest:
     """Strings that end the draft and the answer."""
     session: str | None = None
     """What the caller calls the conversation; None goes by how it began."""
+    caps: Caps = field(default_factory=Caps)
+    top_logprobs: int | None = None
+    """So many of the likeliest tokens are wanted at each token of the answer, with its own log-probability."""
+    json_schema: str | None = None
+    """The answer is to be JSON that fits it. A draft is free text all the same: the answer is then written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +73,29 @@ class Plan:
         """Whether the chain goes on after the draft."""
         return not self.request.bypass and self.budget.witness > 0
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the first prompt: the conversation, a draft that the caller brought, and the chain's markers."""
+        return len(self.prompt) + 1 if self.draft is None else len(self.prompt) + len(self.draft) + 2
+
 
 class Reflector:
     """Runs the chain for one base and adapter on one engine."""
 
-    def __init__(self, engine: Engine, tokenizer: ChainTokenizer, *, adapter: str | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: ChainTokenizer,
+        *,
+        adapter: str | None,
+        limits: Limits,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._adapter = adapter
         self._limits = limits
+        self._deadlines = deadlines or Deadlines()
 
     def plan(self, request: ReflectionRequest) -> Plan:
         """Encode and budget a request; raise a `RequestError` before anything is generated."""
@@ -95,16 +116,22 @@ class Reflector:
             draft_tokens=None if draft is None else len(draft),
             limits=self._limits,
             bypass=request.bypass,
+            caps=request.caps,
         )
         return Plan(request, prompt, draft, budget)
 
     async def reflect(self, plan: Plan) -> AsyncGenerator[Event, None]:
-        """Run the chain. The last event is `Completed`; closing the iterator aborts the engine's work."""
+        """Run the chain. The last event is `Completed`; closing the iterator aborts the engine's work.
+
+        Raises `EngineLate` where a deadline leaves no word to answer with.
+        """
         request, tokens, budget = plan.request, self._tokenizer.chain, plan.budget
+        is_formatted = request.json_schema is not None
+        last_end = tokens.end if is_formatted and not plan.reflects else tokens.witness
         problems: list[Problem] = []
         reports: list[StageReport] = []
-        draft = TextStage(Stage.DRAFT, self._tokenizer, expected_end=tokens.witness, stops=request.stops)
-        witness = WitnessStage(self._tokenizer)
+        draft = self._text_stage(Stage.DRAFT, request, expected_end=last_end)
+        witness = WitnessStage(self._tokenizer, self._deadlines)
 
         async with self._relay(plan, watch=witness.watch) as engine:
             # 1. Draft
@@ -113,6 +140,8 @@ class Reflector:
                 async with aclosing(draft.run(engine, generation)) as events:
                     async for event in events:
                         yield event
+                if draft.late and not draft.text.strip():
+                    raise self._late(Stage.DRAFT)
             else:
                 draft.supply(request.draft or "", plan.draft)
                 yield StageCompleted(draft.report, draft.text)
@@ -135,10 +164,11 @@ class Reflector:
             # A draft without a word is no answer, whatever was foreseen.
             decision = witness.decide(request.revise_threshold) if draft.text.strip() else Decision.REVISE
             yield Witnessed(witness.scene, witness.expected_weight, decision, witness.revise_probability)
-            answer = draft
-            if decision is Decision.REVISE and not request.only_witness:
-                # 4. Revision
-                revised = TextStage(Stage.REVISED, self._tokenizer, expected_end=tokens.end, stops=request.stops)
+            answer = last = draft
+            answer_stage = Stage.DRAFT
+            if (decision is Decision.REVISE or is_formatted) and not request.only_witness:
+                # 4. Revision; a draft to keep is said again in the format that was asked for.
+                revised = self._text_stage(Stage.REVISED, request, expected_end=tokens.end)
                 prompt = revised_prompt(tokens, plan.prompt, draft.ids, witness.ids)
                 left = budget.revised(draft=draft.report.tokens, witness=witness.report.tokens)
                 generation = self._generation(plan, Stage.REVISED, prompt, left)
@@ -147,11 +177,17 @@ class Reflector:
                         yield event
                 problems += revised.problems
                 reports.append(revised.report)
+                last = revised
                 if revised.text.strip():
-                    answer = revised
-                else:
+                    answer, answer_stage = revised, Stage.REVISED
+                elif not revised.late:
                     problems.append(Problem.EMPTY_REVISION)
+                elif not draft.text.strip():
+                    raise self._late(Stage.REVISED)
 
+        is_broken = is_formatted and not is_whole(answer.text)
+        if is_broken and not last.cut:
+            problems.append(Problem.BROKEN_FORMAT)
         status = _status(problems)
         yield Completed(
             Reflection(
@@ -159,7 +195,7 @@ class Reflector:
                 model=request.model,
                 adapter=self._adapter,
                 status=status,
-                outcome=_outcome(status, decision=decision, only_witness=request.only_witness),
+                outcome=_outcome(status, decision=decision, only_witness=request.only_witness, formatted=is_formatted),
                 problems=tuple(dict.fromkeys(problems)),
                 draft=draft.text,
                 witness=witness.scene,
@@ -167,16 +203,29 @@ class Reflector:
                 decision=decision,
                 revise_probability=witness.revise_probability,
                 answer=answer.text,
-                answer_cut=answer.cut,
+                answer_cut=answer.cut or is_broken,
                 stages=tuple(reports),
+                answer_stage=answer_stage,
             )
         )
+
+    def _text_stage(self, stage: Stage, request: ReflectionRequest, *, expected_end: int) -> TextStage:
+        return TextStage(
+            stage, self._tokenizer, expected_end=expected_end, stops=request.stops, deadlines=self._deadlines
+        )
+
+    def _late(self, stage: Stage) -> EngineLate:
+        limit_s = self._deadlines.limit_s(stage)
+        return EngineLate(f"The engine wrote nothing in the {limit_s:g} seconds of stage {stage}.")
 
     def _relay(self, plan: Plan, *, watch: tuple[int, ...]) -> Relay:
         tokens, sampling = self._tokenizer.chain, plan.request.sampling
         goes_on = {tokens.witness} if plan.request.only_witness else {tokens.witness, tokens.decisions[Decision.REVISE]}
         # An engine counts repetitions over a whole request: penalties would set the revision against its own draft.
-        if not plan.reflects or sampling.frequency_penalty or sampling.presence_penalty:
+        # And it is one request's text that is held to a format, or scored, which excludes watching.
+        request = plan.request
+        by_stage = request.json_schema is not None or request.top_logprobs is not None
+        if not plan.reflects or by_stage or sampling.frequency_penalty or sampling.presence_penalty:
             return Relay(self._engine, None)
         course = Course(
             stop_ids=tokens.all - tokens.scene - goes_on,
@@ -193,6 +242,7 @@ class Reflector:
         # vLLM to watch for all thousand would cost it more per token than such a token, which hardly ever comes.
         tokens = self._tokenizer.chain
         stop_ids = tokens.all - tokens.scene if stage is Stage.WITNESS else tokens.all
+        is_last = stage is Stage.REVISED or not plan.reflects
         return Generation(
             id=f"{plan.request.id}-{stage}",
             prompt=prompt,
@@ -204,6 +254,8 @@ class Reflector:
             watch=watch,
             trace=plan.trace,
             session=session_of(plan.request.conversation, plan.request.session),
+            top_logprobs=None if stage is Stage.WITNESS else plan.request.top_logprobs,
+            json_schema=plan.request.json_schema if is_last else None,
         )
 
 
@@ -211,16 +263,19 @@ def _status(problems: Sequence[Problem]) -> Status:
     if not problems:
         return Status.COMPLETE
     # A cut witness lacks its last fields, too; that is a cut, not a malformed scene.
-    by_cuts = CUTS | _MISSING if Problem.CUT_WITNESS in problems else CUTS
+    is_cut = Problem.CUT_WITNESS in problems or Problem.LATE_WITNESS in problems
+    by_cuts = CUTS | _MISSING if is_cut else CUTS
     return Status.TRUNCATED if by_cuts.issuperset(problems) else Status.MALFORMED
 
 
-def _outcome(status: Status, *, decision: Decision, only_witness: bool) -> Outcome:
+def _outcome(status: Status, *, decision: Decision, only_witness: bool, formatted: bool) -> Outcome:
     match status:
         case Status.COMPLETE:
             if only_witness:
                 return Outcome.WITNESSED
-            return Outcome.REVISED if decision is Decision.REVISE else Outcome.KEPT
+            if decision is Decision.REVISE:
+                return Outcome.REVISED
+            return Outcome.FORMATTED if formatted else Outcome.KEPT
         case Status.MALFORMED:
             return Outcome.MALFORMED
         case Status.TRUNCATED:
@@ -230,19 +285,21 @@ def _outcome(status: Status, *, decision: Decision, only_witness: bool) -> Outco
 
 
 def _bypassed(plan: Plan, draft: TextStage, problems: Sequence[Problem], *, adapter: str | None) -> Reflection:
+    is_broken = plan.request.json_schema is not None and not draft.cut and not is_whole(draft.text)
     return Reflection(
         id=plan.request.id,
         model=plan.request.model,
         adapter=adapter,
         status=Status.BYPASSED,
         outcome=Outcome.BYPASSED,
-        problems=tuple(problems),
+        problems=(*problems, Problem.BROKEN_FORMAT) if is_broken else tuple(problems),
         draft=draft.text,
         witness=None,
         expected_weight=None,
         decision=None,
         revise_probability=None,
         answer=draft.text,
-        answer_cut=draft.cut,
+        answer_cut=draft.cut or is_broken,
         stages=(draft.report,),
+        answer_stage=Stage.DRAFT,
     )

@@ -71,6 +71,12 @@ class ServerSettings(BaseSettings):
     """Tokens of an answer where the caller sets no limit."""
     max_witness_tokens: int = Field(default=256, ge=MIN_WITNESS)
     """Tokens of a consequence scene."""
+    draft_deadline_s: float = Field(default=120.0, gt=0)
+    """Seconds for a draft; then it is witnessed as far as it came."""
+    witness_deadline_s: float = Field(default=120.0, gt=0)
+    """Seconds for a consequence scene; then the draft is kept."""
+    revision_deadline_s: float = Field(default=120.0, gt=0)
+    """Seconds for a revision; then it is the answer as far as it came."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature where the caller sets none."""
     top_p: float = Field(default=0.9, gt=0, le=1)

@@ -11,22 +11,37 @@ from tear_chain.events import Event, StageCompleted, StageStarted, TextDelta
 from tear_chain.parser import WitnessParser
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Decision, Problem, Scene, Stage, StageReport
+from tear_server.deadline import Deadlines
 from tear_server.engine import Chunk, Engine, Finish, Generation
+from tear_server.ledger import Ledger
 from tear_server.stops import StopMatcher
+
+_UNSCORED: Mapping[int, float] = {}
 
 
 class TextStage:
     """A stage that writes plain text: the draft or the revision. Its results stand once `run` has ended."""
 
-    def __init__(self, stage: Stage, tokenizer: ChainTokenizer, *, expected_end: int, stops: Sequence[str]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        tokenizer: ChainTokenizer,
+        *,
+        expected_end: int,
+        stops: Sequence[str],
+        deadlines: Deadlines,
+    ) -> None:
         self._stage = stage
         self._tokenizer = tokenizer
         self._expected_end = expected_end
         self._stops = StopMatcher(stops)
+        self._deadlines = deadlines
         self.text = ""
         self.ids: tuple[int, ...] = ()
         """The text's tokens: what the next stage's prompt repeats."""
         self.cut = False
+        self.late = False
+        """Whether its deadline cut it."""
         self.problems: list[Problem] = []
         self.report: StageReport
 
@@ -39,44 +54,55 @@ class TextStage:
         """Generate, handing on text as it comes."""
         yield StageStarted(self._stage)
         decoder, ids, parts = self._tokenizer.decoder(), list[int](), list[str]()
-        meter, end = _Meter(self._stage, generation), None
+        meter, end, deadline = _Meter(self._stage, generation), None, self._deadlines.start(self._stage)
+        top = generation.top_logprobs
+        ledger = None if top is None else Ledger(self._tokenizer, top=top)
+        is_last = False
         async with aclosing(engine.generate(generation)) as chunks:
-            async for chunk in chunks:
-                meter.see(chunk)
-                fresh = ""
-                for token in chunk.tokens:
-                    if token in self._tokenizer.control_ids:
-                        end = token
-                        break
-                    ids.append(token)
-                    fresh += decoder.feed(token)
-                is_last = chunk.finish is not None or end is not None
+            while not is_last:
+                chunk, fresh = await deadline.next(chunks), ""
+                if chunk is not None:
+                    meter.see(chunk)
+                    likeliest = chunk.likeliest or (_UNSCORED,) * len(chunk.tokens)
+                    for token, logprobs in zip(chunk.tokens, likeliest, strict=True):
+                        if token in self._tokenizer.control_ids:
+                            end = token
+                            break
+                        ids.append(token)
+                        fresh += (text := decoder.feed(token))
+                        if ledger is not None:
+                            ledger.write(token, logprobs, text=text, held=decoder.held)
                 fresh = self._stops.feed(fresh)
-                if is_last and not self._stops.stopped:
+                is_last = chunk is None or chunk.finish is not None or end is not None or self._stops.stopped
+                if is_last:
                     fresh += self._stops.flush()
-                if fresh:
+                scored = () if ledger is None else ledger.hand_out(fresh, is_last=is_last)
+                if fresh or scored:
                     parts.append(fresh)
-                    yield TextDelta(self._stage, None, fresh)
-                if chunk.finish is None and (is_last or self._stops.stopped):
-                    break
+                    yield TextDelta(self._stage, None, fresh, tokens=meter.tokens, scored=scored)
         self.text = "".join(parts)
         self.ids = self._tokenizer.encode(self.text) if self._stops.stopped else tuple(ids)
-        self.cut = meter.at_limit and end is None and not self._stops.stopped
-        if self.cut:
-            self.problems.append(Problem.CUT_DRAFT if self._stage is Stage.DRAFT else Problem.CUT_REVISION)
+        self.late = deadline.passed
+        self.cut = self.late or (meter.at_limit and end is None and not self._stops.stopped)
+        is_draft = self._stage is Stage.DRAFT
+        if self.late:
+            self.problems.append(Problem.LATE_DRAFT if is_draft else Problem.LATE_REVISION)
+        elif self.cut:
+            self.problems.append(Problem.CUT_DRAFT if is_draft else Problem.CUT_REVISION)
         elif end != self._expected_end and not self._stops.stopped:
             self.problems.append(Problem.STRAY_TOKEN)
-        if self._stage is Stage.DRAFT and not self.text.strip():
+        if is_draft and not self.text.strip():
             self.problems.append(Problem.EMPTY_DRAFT)
-        self.report = meter.report(cut=self.cut)
+        self.report = meter.report(cut=self.cut, late=self.late)
         yield StageCompleted(self.report, self.text)
 
 
 class WitnessStage:
     """The stage that foresees the consequence. Its results stand once `run` has ended."""
 
-    def __init__(self, tokenizer: ChainTokenizer) -> None:
+    def __init__(self, tokenizer: ChainTokenizer, deadlines: Deadlines) -> None:
         tokens = tokenizer.chain
+        self._deadlines = deadlines
         self._weights, self._decisions = tokens.weights, tokens.decisions
         self._ends = tokenizer.control_ids - tokens.scene
         self.watch = (*tokens.weights.values(), *tokens.decisions.values())
@@ -93,8 +119,9 @@ class WitnessStage:
         """Generate, handing on the scene's text as it comes."""
         yield StageStarted(Stage.WITNESS)
         parser, ids, is_over, meter = self._parser, list[int](), False, _Meter(Stage.WITNESS, generation)
+        deadline = self._deadlines.start(Stage.WITNESS)
         async with aclosing(engine.generate(generation)) as chunks:
-            async for chunk in chunks:
+            while (chunk := await deadline.next(chunks)) is not None:
                 meter.see(chunk)
                 for token, watched in zip(chunk.tokens, chunk.watched, strict=True):
                     had_weight = parser.weight is not None
@@ -106,16 +133,19 @@ class WitnessStage:
                     if parser.decision is not None and watched:
                         self.revise_probability = _share(self._decisions, Decision.REVISE, watched)
                     if new is not None:
-                        yield TextDelta(Stage.WITNESS, new.field, new.text)
+                        yield TextDelta(Stage.WITNESS, new.field, new.text, tokens=meter.tokens)
                     if is_over:
                         break
-                if is_over and chunk.finish is None:
+                if is_over or chunk.finish is not None:
                     break
-        is_cut = meter.at_limit and not is_over
+        late = deadline.passed
+        is_cut = late or (meter.at_limit and not is_over)
         self.ids = tuple(ids)
         self.scene = parser.finish(cut=is_cut)
-        self.problems = parser.problems
-        self.report = meter.report(cut=is_cut)
+        # The parser knows that it was cut, not by what.
+        cut = Problem.LATE_WITNESS if late else Problem.CUT_WITNESS
+        self.problems = [cut if problem is Problem.CUT_WITNESS else problem for problem in parser.problems]
+        self.report = meter.report(cut=is_cut, late=late)
         yield StageCompleted(self.report, "")
 
     def decide(self, threshold: float | None) -> Decision:
@@ -131,7 +161,7 @@ class _Meter:
     def __init__(self, stage: Stage, generation: Generation) -> None:
         self._stage = stage
         self._prompt_tokens = len(generation.prompt)
-        self._tokens = 0
+        self.tokens = 0
         self._cached_tokens = 0
         self._first: float | None = None
         self._seconds = 0.0
@@ -144,20 +174,20 @@ class _Meter:
         self._seconds = time.monotonic() - self._asked
         if self._first is None:
             self._first = self._seconds
-        self._tokens += len(chunk.tokens)
+        self.tokens += len(chunk.tokens)
         self._cached_tokens = chunk.cached_tokens
         self.at_limit = chunk.finish is Finish.LENGTH
 
-    def report(self, *, cut: bool) -> StageReport:
+    def report(self, *, cut: bool, late: bool) -> StageReport:
         """The whole stage."""
         return StageReport(
             stage=self._stage,
-            tokens=self._tokens,
+            tokens=self.tokens,
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             first_token_seconds=self._first,
             seconds=self._seconds,
-            finish="length" if cut else "stop",
+            finish="deadline" if late else "length" if cut else "stop",
         )
 
 

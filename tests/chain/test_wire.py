@@ -95,7 +95,7 @@ def test_the_json_object_says_the_words_of_the_product() -> None:
     dumped = dump_reflection(REFLECTION)
     assert list(dumped) == [
         *("id", "model", "adapter", "status", "outcome", "problems", "draft", "witness", "expected_weight"),
-        *("decision", "revise_probability", "answer", "answer_cut", "stages"),
+        *("decision", "revise_probability", "answer", "answer_cut", "stages", "answer_stage"),
     ]
     assert (dumped["status"], dumped["decision"], dumped["problems"][0]) == ("malformed", "revise", "missing_ripples")
     assert list(dumped["witness"]) == ["who", "impact", "ripples", "weight"]

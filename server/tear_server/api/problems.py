@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 from urllib.parse import quote
@@ -15,14 +16,16 @@ from tear_chain.errors import (
     BodyTooLarge,
     EngineDead,
     EngineError,
+    EngineLate,
     InvalidKey,
     Overloaded,
     RateLimited,
     RequestError,
+    Surprise,
     TearError,
     UnknownModel,
 )
-from tear_server.call import INTERNAL_ERROR, current_call
+from tear_server.call import current_call
 from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
 from tear_server.metrics import Metrics
 
@@ -37,6 +40,7 @@ STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (Overloaded, 503),
     (JournalFailed, 503),
     (EngineDead, 503),
+    (EngineLate, 504),
     (EngineError, 500),
 )
 """First match from the top."""
@@ -46,6 +50,7 @@ MAX_READ, MAX_REPORTED = 50, 5
 MAX_CHARS = 1000
 """Of a message: what is wrong with a megabyte can be said without it."""
 SEND_JSON = "Send one JSON object, with the header content-type: application/json"
+_log = logging.getLogger("tear.api")
 
 
 def error_body(error: TearError) -> dict[str, Any]:
@@ -54,6 +59,14 @@ def error_body(error: TearError) -> dict[str, Any]:
     if isinstance(error, RateLimited):
         kind = "rate_limit_error"
     return _body(error.sentence(), kind=kind, param=error.param, code=error.code)
+
+
+def to_named(error: Exception) -> TearError:
+    """The error that a stream ends with; a failure without a name is logged, since nobody else will see it."""
+    if isinstance(error, TearError):
+        return error
+    _log.error("A stream broke off.", exc_info=error)
+    return Surprise()
 
 
 def to_reply(error: TearError) -> JSONResponse:
@@ -99,9 +112,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     async def on_surprise(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it once more, so that it is as loud in the log as it was.
-        message = "The server failed in a way that it does not know. Its log has the details."
-        body = _body(message, kind="server_error", param=None, code=INTERNAL_ERROR)
-        return _reply(body, 500, **{"x-should-retry": "false"})
+        return to_reply(Surprise())
 
     app.add_exception_handler(TearError, on_tear_error)
     app.add_exception_handler(RequestValidationError, on_validation)
