@@ -7,7 +7,7 @@ import contextlib
 import gc
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,21 +284,22 @@ class EmbeddedEngine:
 
 
 def _watched(logprobs: Any, ids: Sequence[int]) -> tuple[Mapping[int, float], ...]:
-    """What was asked for at each position; vLLM gives the drawn token, too, and its merged outputs each id but once."""
-    found: list[Mapping[int, float]] = []
-    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
-        table = dict(zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True))
-        found.append({token: table[token] for token in ids})
-    return tuple(found)
+    """What was asked for at each position."""
+    return tuple({token: found[token] for token in ids} for found in _by_token(logprobs))
 
 
 def _likeliest(logprobs: Any) -> tuple[Mapping[int, float], ...]:
     """The drawn token and the likeliest at each position, padding left out."""
     return tuple(
-        {
-            token: logprob
-            for token, logprob in zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True)
-            if logprob > -math.inf
-        }
-        for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True)
+        {token: logprob for token, logprob in found.items() if logprob > -math.inf} for found in _by_token(logprobs)
     )
+
+
+def _by_token(logprobs: Any) -> Iterator[Mapping[int, float]]:
+    """The log-probabilities of each position by token.
+
+    Never by place: where vLLM puts outputs together that nobody took in time, a drawn token that was asked for, too,
+    stands there once and not twice.
+    """
+    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
+        yield dict(zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True))
