@@ -22,8 +22,8 @@ from tear_server.call import NAME, Call, Usage
 
 PROVIDER = "the-tear"
 OF_TEXT_STAGES: Mapping[Stage, frozenset[Problem]] = {
-    Stage.DRAFT: frozenset({Problem.EMPTY_DRAFT, Problem.CUT_DRAFT}),
-    Stage.REVISED: frozenset({Problem.EMPTY_REVISION, Problem.CUT_REVISION}),
+    Stage.DRAFT: frozenset({Problem.EMPTY_DRAFT, Problem.CUT_DRAFT, Problem.LATE_DRAFT}),
+    Stage.REVISED: frozenset({Problem.EMPTY_REVISION, Problem.CUT_REVISION, Problem.LATE_REVISION}),
 }
 ANYWHERE = frozenset({Problem.STRAY_TOKEN})
 """Its stage is not known; the request's own span has it."""
