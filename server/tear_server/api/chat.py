@@ -11,15 +11,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from tear_chain.errors import TearError
-from tear_chain.events import Completed, Event
-from tear_chain.wire import dump_reflection
-from tear_chain.words import Decision, Problem, Reflection, Stage
+from tear_chain.errors import RequestError
+from tear_chain.events import Completed, Event, ScoredToken
+from tear_chain.words import Reflection
+from tear_server.api.exposure import dump_shown
+from tear_server.api.logprobs import chat_logprobs
 from tear_server.api.narrator import Narrator
-from tear_server.api.problems import error_body
+from tear_server.api.problems import error_body, to_named
+from tear_server.api.running_usage import RunningUsage
 from tear_server.api.schemas import ChatRequest, session_named, to_conversation
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
 from tear_server.api.together import side_by_side
+from tear_server.budget import Caps
 from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
@@ -37,7 +40,14 @@ def chat_routes(service: Service) -> APIRouter:
         """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
         admit(body.n or 1, param="n")
         session = session_named(body.session_id, request.headers)
-        plans = [service.reflector.plan(_to_request(body, service, place, session)) for place in range(body.n or 1)]
+        schema = None if body.response_format is None else await body.response_format.read()
+        try:
+            plans = [
+                service.reflector.plan(_to_request(body, service, place, schema=schema, session=session))
+                for place in range(body.n or 1)
+            ]
+        except RequestError as error:
+            raise body.in_callers_words(error) from error
         reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
         if body.stream:
             return EventStream(reply.stream())
@@ -47,7 +57,9 @@ def chat_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _to_request(body: ChatRequest, service: Service, place: int, session: str | None) -> ReflectionRequest:
+def _to_request(
+    body: ChatRequest, service: Service, place: int, *, schema: str | None, session: str | None
+) -> ReflectionRequest:
     body.refuse_unsupported()
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
@@ -70,6 +82,9 @@ def _to_request(body: ChatRequest, service: Service, place: int, session: str | 
         revise_threshold=service.revise_threshold if options.revise_threshold is None else options.revise_threshold,
         stops=body.stops,
         session=session,
+        caps=Caps(draft=options.max_draft_tokens, witness=options.max_witness_tokens),
+        top_logprobs=body.top_logprobs or 0 if body.logprobs else None,
+        json_schema=schema,
     )
 
 
@@ -78,6 +93,12 @@ class _Reply:
 
     def __init__(self, service: Service, plans: Sequence[Plan], body: ChatRequest, reply_id: str) -> None:
         self._service, self._plans, self._body = service, plans, body
+        self._shown = body.shown
+        options = body.stream_options
+        self._with_usage = options is not None and options.include_usage
+        self._running: RunningUsage | None = None
+        if options is not None and options.include_usage and options.continuous_usage_stats:
+            self._running = RunningUsage(prompt_tokens=plans[0].prompt_tokens)
         self._head = {
             "id": reply_id,
             "created": int(time.time()),
@@ -87,7 +108,7 @@ class _Reply:
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Role; reasoning and content as they come; finish with the reflection; usage if asked; `[DONE]`."""
-        narrators = [Narrator(reflects=plan.reflects) for plan in self._plans]
+        narrators = self._narrators()
         reflections: list[Reflection] = []
         for place in range(len(self._plans)):
             yield self._chunk(place, {"role": "assistant", "content": ""})
@@ -95,55 +116,70 @@ class _Reply:
             async with aclosing(self._events()) as events:
                 async for place, event in events:
                     telling = narrators[place].tell(event)
-                    if telling.reasoning and self._body.include_reasoning:
+                    if self._running is not None:
+                        self._running.see(place, event)
+                    if telling.reasoning:
                         delta = {"reasoning": telling.reasoning, "reasoning_content": telling.reasoning}
                         yield self._chunk(place, delta)
-                    if telling.content:
-                        yield self._chunk(place, {"content": telling.content})
+                    if telling.content or telling.tokens:
+                        yield self._chunk(place, {"content": telling.content}, tokens=telling.tokens)
                     if isinstance(event, Completed):
                         reflections.append(event.reflection)
                         # Once only, and in the delta: SDKs add up what repeats and drop what stands beside it.
-                        shown, finish = self._shown(event.reflection), _finish_reason(event.reflection)
-                        yield self._chunk(place, shown, finish=finish)
-            if self._body.stream_options and self._body.stream_options.include_usage:
+                        finish = _finish_reason(event.reflection)
+                        yield self._chunk(place, self._reflection(event.reflection), finish=finish)
+            if self._with_usage:
                 chunk = {**self._head, "object": "chat.completion.chunk", "choices": [], "usage": usage(reflections)}
                 yield data(chunk)
-        except TearError as error:
-            yield data(error_body(error))
+        except Exception as error:  # the stream has begun: whatever it is, its end must be told
+            yield data(error_body(to_named(error)))
         yield DONE
 
     async def whole(self) -> dict[str, Any]:
         """The stream, folded."""
-        narrators = [Narrator(reflects=plan.reflects) for plan in self._plans]
+        narrators = self._narrators()
         reasonings, contents = [""] * len(self._plans), [""] * len(self._plans)
+        tokens: list[list[ScoredToken]] = [[] for _ in self._plans]
         found: dict[int, Reflection] = {}
         async with aclosing(self._events()) as events:
             async for place, event in events:
                 telling = narrators[place].tell(event)
                 reasonings[place] += telling.reasoning
                 contents[place] += telling.content
+                tokens[place] += telling.tokens
                 if isinstance(event, Completed):
                     found[place] = event.reflection
         choices = [
-            self._choice(place, contents[place], reasonings[place], found[place]) for place in range(len(self._plans))
+            self._choice(place, contents[place], reasonings[place], tokens=tokens[place], reflection=found[place])
+            for place in range(len(self._plans))
         ]
         return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage(list(found.values()))}
 
     def _events(self) -> AsyncGenerator[tuple[int, Event], None]:
         return side_by_side([self._service.run(plan) for plan in self._plans])
 
-    def _choice(self, place: int, content: str, reasoning: str, reflection: Reflection) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": content, **self._shown(reflection)}
-        if reasoning and self._body.include_reasoning:
+    def _narrators(self) -> list[Narrator]:
+        return [Narrator(reflects=plan.reflects, shown=self._shown) for plan in self._plans]
+
+    def _choice(
+        self, place: int, content: str, reasoning: str, *, tokens: Sequence[ScoredToken], reflection: Reflection
+    ) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": content, **self._reflection(reflection)}
+        if reasoning:
             message |= {"reasoning": reasoning, "reasoning_content": reasoning}
-        return {"index": place, "message": message, "logprobs": None, "finish_reason": _finish_reason(reflection)}
+        finish = _finish_reason(reflection)
+        return {"index": place, "message": message, "logprobs": _logprobs(tokens), "finish_reason": finish}
 
-    def _shown(self, reflection: Reflection) -> dict[str, Any]:
-        return {"reflection": dump_reflection(reflection)} if self._body.include_reasoning else {}
+    def _reflection(self, reflection: Reflection) -> dict[str, Any]:
+        shown = dump_shown(reflection, self._shown)
+        return {} if shown is None else {"reflection": shown}
 
-    def _chunk(self, place: int, delta: dict[str, Any], *, finish: str | None = None) -> bytes:
-        choice = {"index": place, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return data({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
+    def _chunk(
+        self, place: int, delta: dict[str, Any], *, tokens: Sequence[ScoredToken] = (), finish: str | None = None
+    ) -> bytes:
+        choice = {"index": place, "delta": delta, "logprobs": _logprobs(tokens), "finish_reason": finish}
+        running = {} if self._running is None else {"usage": self._running.shown()}
+        return data({**self._head, "object": "chat.completion.chunk", "choices": [choice], **running})
 
 
 def usage(reflections: Sequence[Reflection]) -> dict[str, Any]:
@@ -160,9 +196,11 @@ def usage(reflections: Sequence[Reflection]) -> dict[str, Any]:
 
 
 def _answer_tokens(reflection: Reflection) -> int:
-    revised = reflection.decision is Decision.REVISE and Problem.EMPTY_REVISION not in reflection.problems
-    answer_stage = Stage.REVISED if revised else Stage.DRAFT
-    return sum(report.tokens for report in reflection.stages if report.stage is answer_stage)
+    return sum(report.tokens for report in reflection.stages if report.stage is reflection.answer_stage)
+
+
+def _logprobs(tokens: Sequence[ScoredToken]) -> dict[str, Any] | None:
+    return chat_logprobs(tokens) if tokens else None
 
 
 def _finish_reason(reflection: Reflection) -> str:

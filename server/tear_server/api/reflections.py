@@ -9,12 +9,13 @@ from contextlib import aclosing
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from tear_chain.errors import TearError
 from tear_chain.events import Failed
 from tear_chain.wire import dump_event, dump_reflection
 from tear_server.api.chat import GONE
+from tear_server.api.problems import to_named
 from tear_server.api.schemas import ReflectionBody, session_named, to_conversation
 from tear_server.api.sse import EventStream, named, unless_disconnected
+from tear_server.budget import Caps
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -49,6 +50,7 @@ def _to_request(body: ReflectionBody, service: Service, session: str | None) -> 
         bypass=service.is_direct(model),
         revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
         session=session,
+        caps=Caps(draft=body.max_draft_tokens, witness=body.max_witness_tokens),
     )
 
 
@@ -57,5 +59,6 @@ async def _stream(service: Service, plan: Plan) -> AsyncGenerator[bytes, None]:
         async with aclosing(service.run(plan)) as events:
             async for event in events:
                 yield named(*dump_event(event))
-    except TearError as error:
-        yield named(*dump_event(Failed(code=error.code, message=error.sentence())))
+    except Exception as error:  # the stream has begun: whatever it is, its end must be told
+        told = to_named(error)
+        yield named(*dump_event(Failed(code=told.code, message=told.sentence())))

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from tear_chain.errors import InvalidRequest, RequestError
-from tear_server.api.schemas import ChatMessage, ContentPart, Listed, Text
+from tear_chain.events import ScoredToken
+from tear_server.api.logprobs import event_logprobs, response_logprobs
+from tear_server.api.schemas import ChatMessage, ContentPart, Listed, ReflectionOptions, Text, under_reflection
 
 TEXT_PARTS = ("input_text", "output_text")
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -134,6 +136,8 @@ def in_callers_words(error: RequestError, placed: Sequence[Placed]) -> RequestEr
     def renamed(text: str) -> str:
         return re.sub(r"\bmax_completion_tokens\b|\bmessages\b(?:\[(?P<index>\d+)\])?", name, text)
 
+    if error.param in ReflectionOptions.model_fields:
+        return under_reflection(error)
     return type(error)(renamed(error.message), param=None if error.param is None else renamed(error.param))
 
 
@@ -148,14 +152,12 @@ class Kind:
     """The part's type; the events of its text are named after it."""
     item_fields: Mapping[str, Any]
     part_fields: Mapping[str, Any]
-    text_fields: Mapping[str, Any]
-    """What its text events have beside the text."""
+    has_logprobs: bool
+    """Whether its part, and the events of its text, have a list of them."""
 
 
-REASONING = Kind("reasoning", "rs", "reasoning_text", {"summary": []}, {}, {})
-MESSAGE = Kind(
-    "message", "msg", "output_text", {"role": "assistant"}, {"annotations": [], "logprobs": []}, {"logprobs": []}
-)
+REASONING = Kind("reasoning", "rs", "reasoning_text", {"summary": []}, {}, has_logprobs=False)
+MESSAGE = Kind("message", "msg", "output_text", {"role": "assistant"}, {"annotations": []}, has_logprobs=True)
 
 
 class Output:
@@ -164,14 +166,14 @@ class Output:
     def __init__(self) -> None:
         self._items: list[_OutputItem] = []
 
-    def write(self, kind: Kind, text: str) -> list[dict[str, Any]]:
-        """Add text of that kind, to the item being written or to a new one."""
+    def write(self, kind: Kind, text: str, tokens: Sequence[ScoredToken] = ()) -> list[dict[str, Any]]:
+        """Add text of that kind, and its tokens so far, to the item being written or to a new one."""
         events = []
         if not self._items or self._items[-1].kind is not kind:
             events += self.end("completed")
             self._items.append(_OutputItem(kind, len(self._items)))
             events += self._items[-1].begin()
-        return events + self._items[-1].write(text)
+        return events + self._items[-1].write(text, tokens)
 
     def end(self, status: ItemStatus) -> list[dict[str, Any]]:
         """End the item being written, if there is one."""
@@ -189,6 +191,7 @@ class _OutputItem:
         self._id = f"{kind.prefix}_{uuid.uuid4().hex}"
         self._status: ItemStatus = "in_progress"
         self._text = ""
+        self._tokens: list[ScoredToken] = []
 
     def begin(self) -> list[dict[str, Any]]:
         item = {**self.shown(unfinished="in_progress"), "content": []}
@@ -197,15 +200,18 @@ class _OutputItem:
             self._about("response.content_part.added", part=self._part()),
         ]
 
-    def write(self, text: str) -> list[dict[str, Any]]:
+    def write(self, text: str, tokens: Sequence[ScoredToken]) -> list[dict[str, Any]]:
         self._text += text
-        return [self._about(f"response.{self.kind.part}.delta", delta=text, **self.kind.text_fields)] if text else []
+        self._tokens += tokens
+        if not text and not tokens:
+            return []
+        return [self._about(f"response.{self.kind.part}.delta", delta=text, **self._logprobs(tokens))]
 
     def end(self, status: ItemStatus) -> list[dict[str, Any]]:
         self._status = status
         item = self.shown(unfinished=status)
         return [
-            self._about(f"response.{self.kind.part}.done", text=self._text, **self.kind.text_fields),
+            self._about(f"response.{self.kind.part}.done", text=self._text, **self._logprobs(self._tokens)),
             self._about("response.content_part.done", part=self._part()),
             {"type": "response.output_item.done", "output_index": self._index, "item": item},
         ]
@@ -216,7 +222,11 @@ class _OutputItem:
         return {**head, **self.kind.item_fields, "content": [self._part()]}
 
     def _part(self) -> dict[str, Any]:
-        return {"type": self.kind.part, "text": self._text, **self.kind.part_fields}
+        part = {"type": self.kind.part, "text": self._text, **self.kind.part_fields}
+        return {**part, "logprobs": response_logprobs(self._tokens)} if self.kind.has_logprobs else part
+
+    def _logprobs(self, tokens: Sequence[ScoredToken]) -> dict[str, Any]:
+        return {"logprobs": event_logprobs(tokens)} if self.kind.has_logprobs else {}
 
     def _about(self, name: str, **fields: Any) -> dict[str, Any]:
         return {

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tear_chain.errors import InvalidRequest, RequestError, TearError
 from tear_chain.events import Completed
-from tear_chain.wire import dump_reflection
 from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
+from tear_server.api.exposure import dump_shown, to_shown
 from tear_server.api.narrator import Narrator, Telling
+from tear_server.api.problems import to_named
 from tear_server.api.response_items import MESSAGE, REASONING, Items, Output, in_callers_words, to_messages
 from tear_server.api.schemas import (
     ReflectionOptions,
@@ -27,11 +28,14 @@ from tear_server.api.schemas import (
     Temperature,
     Text,
     Tokens,
+    TopLogprobs,
     TopP,
     session_named,
     to_conversation,
 )
 from tear_server.api.sse import EventStream, named, unless_disconnected
+from tear_server.api.text_format import TextOptions
+from tear_server.budget import Caps
 from tear_server.call import name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
@@ -46,14 +50,6 @@ class ReasoningOptions(BaseModel):
 
     effort: Text | None = None
     """`none` answers without reflecting; any other value reflects."""
-
-
-class TextOptions(BaseModel):
-    """OpenAI's `text`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    format: dict[str, Any] | None = None
 
 
 class ResponseBody(BaseModel):
@@ -86,7 +82,9 @@ class ResponseBody(BaseModel):
     prompt: Any = None
     background: bool | None = None
     include: list[Any] | None = None
-    top_logprobs: int | None = None
+    """`message.output_text.logprobs` shows the log-probabilities of the answer's tokens."""
+    top_logprobs: TopLogprobs | None = None
+    """So many likely tokens in the place of each of the answer's, which are then shown, too."""
 
     def refuse_unsupported(self) -> None:
         """Raise `InvalidRequest` for what is asked and cannot be done; silence would be a wrong answer."""
@@ -101,11 +99,11 @@ class ResponseBody(BaseModel):
             raise InvalidRequest("background is not supported: nothing is stored. Ask with stream.", param="background")
         if self.tools:
             raise InvalidRequest("tools are not supported. Leave them out.", param="tools")
-        if self.text and self.text.format and self.text.format.get("type") != "text":
-            raise InvalidRequest("text.format other than text is not supported. Leave it out.", param="text.format")
-        if self.top_logprobs or LOGPROBS in (self.include or ()):
-            name = "top_logprobs" if self.top_logprobs else "include"
-            raise InvalidRequest("logprobs are not supported. Leave the field out.", param=name)
+
+    @property
+    def wanted_logprobs(self) -> int | None:
+        """How many likely tokens are wanted beside each of the answer's; None if no log-probabilities are."""
+        return self.top_logprobs or (0 if LOGPROBS in (self.include or ()) else None)
 
 
 def response_routes(service: Service) -> APIRouter:
@@ -115,7 +113,9 @@ def response_routes(service: Service) -> APIRouter:
     @routes.post("/v1/responses", response_model=None)
     async def create_response(body: ResponseBody, request: Request) -> Response:
         """Answer; the chain shows as a reasoning item, and whole as `reflection`. Nothing is stored."""
-        plan = _plan(body, service, session_named(body.session_id, request.headers))
+        body.refuse_unsupported()
+        schema = await body.text.format.read() if body.text and body.text.format else None
+        plan = _plan(body, service, schema=schema, session=session_named(body.session_id, request.headers))
         reply = _Reply(service, plan, body, name_reply("resp_"))
         if body.stream:
             return EventStream(reply.stream())
@@ -125,8 +125,7 @@ def response_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _plan(body: ResponseBody, service: Service, session: str | None) -> Plan:
-    body.refuse_unsupported()
+def _plan(body: ResponseBody, service: Service, *, schema: str | None, session: str | None) -> Plan:
     model = body.model if body.model is not None else service.model
     direct = service.is_direct(model)
     options = body.reflection
@@ -146,6 +145,9 @@ def _plan(body: ResponseBody, service: Service, session: str | None) -> Plan:
                     service.revise_threshold if options.revise_threshold is None else options.revise_threshold
                 ),
                 session=session,
+                caps=Caps(draft=options.max_draft_tokens, witness=options.max_witness_tokens),
+                top_logprobs=body.wanted_logprobs,
+                json_schema=schema,
             )
         )
     except RequestError as error:
@@ -157,6 +159,7 @@ class _Reply:
 
     def __init__(self, service: Service, plan: Plan, body: ResponseBody, reply_id: str) -> None:
         self._service, self._plan, self._body = service, plan, body
+        self._shown = to_shown(body.reflection.expose, include_reasoning=body.include_reasoning)
         self._output = Output()
         self._numbers = itertools.count()
         self._id = reply_id
@@ -168,8 +171,8 @@ class _Reply:
             async with aclosing(self._events()) as events:
                 async for event in events:
                     yield _encode(event)
-        except TearError as error:
-            yield _encode(self._numbered(self._milestone("failed", error=error)))
+        except Exception as error:  # the stream has begun: whatever it is, its end must be told
+            yield _encode(self._numbered(self._milestone("failed", error=to_named(error))))
 
     async def whole(self) -> dict[str, Any]:
         """The stream, folded."""
@@ -182,7 +185,7 @@ class _Reply:
     async def _events(self) -> AsyncGenerator[dict[str, Any], None]:
         yield self._numbered(self._milestone("in_progress", name="created"))
         yield self._numbered(self._milestone("in_progress"))
-        narrator = Narrator(reflects=self._plan.reflects)
+        narrator = Narrator(reflects=self._plan.reflects, shown=self._shown)
         async with aclosing(self._service.run(self._plan)) as events:
             async for event in events:
                 for told in self._tell(narrator.tell(event)):
@@ -193,10 +196,10 @@ class _Reply:
 
     def _tell(self, telling: Telling) -> list[dict[str, Any]]:
         told = []
-        if telling.reasoning and self._body.include_reasoning:
+        if telling.reasoning:
             told += self._output.write(REASONING, telling.reasoning)
-        if telling.content:
-            told += self._output.write(MESSAGE, telling.content)
+        if telling.content or telling.tokens:
+            told += self._output.write(MESSAGE, telling.content, telling.tokens)
         return told
 
     def _finish(self, reflection: Reflection) -> list[dict[str, Any]]:
@@ -229,7 +232,7 @@ class _Reply:
             "model": self._plan.request.model,
             "output": self._output.shown(unfinished="in_progress" if error is None else "incomplete"),
             "usage": None if reflection is None else _usage(reflection),
-            "reflection": dump_reflection(reflection) if reflection and body.include_reasoning else None,
+            "reflection": None if reflection is None else dump_shown(reflection, self._shown),
             "instructions": body.instructions,
             "max_output_tokens": body.max_output_tokens,
             "temperature": sampling.temperature,
@@ -238,13 +241,13 @@ class _Reply:
             "presence_penalty": sampling.presence_penalty,
             "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
             "metadata": body.metadata or {},
-            "text": {"format": {"type": "text"}},
+            "text": {"format": body.text.format.shown() if body.text and body.text.format else {"type": "text"}},
             "truncation": "disabled",
             "tools": [],
             "tool_choice": "none",
             "parallel_tool_calls": False,
             "max_tool_calls": None,
-            "top_logprobs": 0,
+            "top_logprobs": body.top_logprobs or 0,
             "store": False,
             "background": False,
             "previous_response_id": None,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tear_chain.conversation import Conversation, Message, Role
-from tear_chain.errors import InvalidRequest
+from tear_chain.errors import InvalidRequest, RequestError
+from tear_server.api.exposure import Part, Shown, to_shown
+from tear_server.budget import MIN_ANSWER, MIN_WITNESS
+from tear_server.json_format import ANY_OBJECT, read_schema
 
 
 def _whole(text: str) -> str:
@@ -32,6 +36,9 @@ Penalty = Annotated[float, Field(ge=-2, le=2)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Tokens = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+DraftTokens = Annotated[int, Field(ge=MIN_ANSWER)]
+WitnessTokens = Annotated[int, Field(ge=MIN_WITNESS)]
+TopLogprobs = Annotated[int, Field(ge=0, le=20)]
 
 
 class ContentPart(BaseModel):
@@ -63,6 +70,40 @@ class ReflectionOptions(BaseModel):
     """Witness this draft instead of one of the model's own."""
     revise_threshold: Share | None = None
     """Revise from this probability on; not given, the server's setting or the model's own decision."""
+    max_draft_tokens: DraftTokens | None = None
+    max_witness_tokens: WitnessTokens | None = None
+    expose: list[Part] | None = None
+    """What the reply shows beside the answer: all, unless said."""
+
+
+class JsonSchema(BaseModel):
+    """The `json_schema` of a `response_format`. An answer is held to its schema, `strict` or not."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Text | None = None
+    description: Text | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(BaseModel):
+    """OpenAI's `response_format`: what an answer must be."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    async def read(self) -> str | None:
+        """The JSON schema for the engine, None for text; raise `InvalidRequest` if it cannot be used."""
+        if self.type != "json_schema":
+            return None if self.type == "text" else ANY_OBJECT
+        if self.json_schema is None:
+            raise InvalidRequest(
+                "response_format.json_schema is missing. Say which schema.", param="response_format.json_schema"
+            )
+        return await read_schema(self.json_schema.schema_, param="response_format.json_schema.schema")
 
 
 class StreamOptions(BaseModel):
@@ -94,8 +135,9 @@ class ChatRequest(BaseModel):
     n: Annotated[int, Field(ge=1, le=8)] | None = None
     """So many answers side by side, each with a reflection of its own."""
     logprobs: bool | None = None
-    top_logprobs: int | None = None
-    response_format: dict[str, Any] | None = None
+    top_logprobs: TopLogprobs | None = None
+    """So many likely tokens in the place of each of the answer's; takes `logprobs`."""
+    response_format: ResponseFormat | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
     functions: list[Any] | None = None
@@ -119,12 +161,19 @@ class ChatRequest(BaseModel):
             raise InvalidRequest(f"{name} are not supported. Leave them out.", param=name)
         if self.tool_choice not in (None, "none", "auto"):
             raise InvalidRequest("tool_choice asks for a tool, and tools are not supported.", param="tool_choice")
-        if self.logprobs or self.top_logprobs:
-            raise InvalidRequest("logprobs are not supported. Leave the field out.", param="logprobs")
-        if self.response_format and self.response_format.get("type") != "text":
-            raise InvalidRequest(
-                "response_format other than text is not supported. Leave it out.", param="response_format"
-            )
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidRequest("top_logprobs takes logprobs. Say logprobs: true, too.", param="top_logprobs")
+
+    @property
+    def shown(self) -> Shown:
+        """What the reply shows beside the answer; raise `InvalidRequest` where that is contradictory."""
+        return to_shown(self.reflection.expose, include_reasoning=self.include_reasoning)
+
+    def in_callers_words(self, error: RequestError) -> RequestError:
+        """The error with its field named as it was written."""
+        if error.param == "max_completion_tokens" and self.max_completion_tokens is None:
+            return _renamed(error, "max_tokens")
+        return under_reflection(error)
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -152,6 +201,8 @@ class ReflectionBody(BaseModel):
     """Limit on all that is generated, draft and witness included."""
     revise_threshold: Share | None = None
     session_id: Text | None = None
+    max_draft_tokens: DraftTokens | None = None
+    max_witness_tokens: WitnessTokens | None = None
 
 
 class WitnessItem(BaseModel):
@@ -183,9 +234,18 @@ def session_named(field: str | None, headers: Mapping[str, str]) -> str | None:
     return field or headers.get("x-session-id")
 
 
+def under_reflection(error: RequestError) -> RequestError:
+    """The error with its field named as an option of `reflection`, if it is one."""
+    return _renamed(error, f"reflection.{error.param}") if error.param in ReflectionOptions.model_fields else error
+
+
 def to_conversation(messages: list[ChatMessage]) -> Conversation:
     """The messages as a conversation; raise `InvalidRequest` naming the one that cannot be used."""
     return Conversation.of([_to_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
+
+
+def _renamed(error: RequestError, name: str) -> RequestError:
+    return type(error)(re.sub(rf"\b{error.param}(?= is )", name, error.message), param=name)
 
 
 def _to_message(message: ChatMessage, where: str) -> Message:

@@ -479,8 +479,9 @@ async def test_a_limit_is_on_all_that_is_generated(
         {"n": 1, "tools": [], "logprobs": False, "response_format": {"type": "text"}, "tool_choice": "none"},
         {"model": None, "stop": None, "max_tokens": None, "seed": None, "temperature": None, "top_p": None},
         {"reasoning_effort": "high"},
+        {"logprobs": False, "top_logprobs": 0, "store": True},
     ],
-    ids=["unknown", "harmless", "null", "effort"],
+    ids=["unknown", "harmless", "null", "effort", "nothing-wanted"],
 )
 async def test_fields_that_change_nothing_are_accepted(tokenizer: ChainTokenizer, fields: dict[str, Any]) -> None:
     assert (await ask(tokenizer, REVISED, **fields))["choices"][0]["message"]["content"] == ANSWER
@@ -554,22 +555,27 @@ def image(**part: Any) -> list[dict[str, Any]]:
         ({"n": 0}, 400, "invalid_request", "n"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "invalid_request", "tools"),
         ({"functions": [{"name": "f"}]}, 400, "invalid_request", "functions"),
-        ({"logprobs": True}, 400, "invalid_request", "logprobs"),
-        ({"top_logprobs": 3}, 400, "invalid_request", "logprobs"),
-        ({"response_format": {"type": "json_object"}}, 400, "invalid_request", "response_format"),
+        ({"top_logprobs": 3}, 400, "invalid_request", "top_logprobs"),
+        ({"logprobs": False, "top_logprobs": 1}, 400, "invalid_request", "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, 400, "invalid_request", "top_logprobs"),
         ({"stop": [""]}, 400, "invalid_request", "stop"),
         ({"stop": ""}, 400, "invalid_request", "stop"),
         ({"stop": list("abcde")}, 400, "invalid_request", "stop"),
-        ({"model": f"{MODEL}-direct", "reflection": {"draft": "x"}}, 400, "invalid_request", "draft"),
-        ({"reflection": {"draft": " "}}, 400, "invalid_request", "draft"),
-        ({"reflection": {"draft": "x"}, "max_tokens": 20}, 400, "invalid_request", "max_completion_tokens"),
+        ({"model": f"{MODEL}-direct", "reflection": {"draft": "x"}}, 400, "invalid_request", "reflection.draft"),
+        ({"reflection": {"draft": " "}}, 400, "invalid_request", "reflection.draft"),
+        ({"reflection": {"draft": "x"}, "max_tokens": 20}, 400, "invalid_request", "max_tokens"),
+        (
+            *({"reflection": {"draft": "x"}, "max_tokens": 900, "max_completion_tokens": 20},),
+            *(400, "invalid_request", "max_completion_tokens"),
+        ),
     ],
     ids=[
         *("unknown-model", "empty-model", "no-messages", "empty-message", "no-parts", "no-content", "two-users"),
         *("assistant-first", "system-alone", "tool-message", "image", "too-long", "n-9", "tool-required"),
         *("tool-named", "n-0", "tools", "functions"),
-        *("logprobs", "top-logprobs", "json-format", "empty-stops", "empty-stop", "five-stops", "draft-direct"),
-        *("blank-draft", "draft-without-room"),
+        *("top-logprobs-alone", "top-logprobs-without", "top-logprobs-21"),
+        *("empty-stops", "empty-stop", "five-stops", "draft-direct"),
+        *("blank-draft", "draft-without-room", "draft-without-room-new-name"),
     ],
 )
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])

@@ -4,6 +4,7 @@ import pytest
 
 from tear_chain.events import Completed, Event, Failed, StageCompleted, StageStarted, TextDelta, Witnessed
 from tear_chain.words import Decision, Field, Outcome, Reflection, Scene, Stage, StageReport, Status
+from tear_server.api.exposure import ALL, Part
 from tear_server.api.narrator import Narrator
 
 
@@ -120,7 +121,28 @@ def test_one_telling_never_has_both_channels() -> None:
 
 
 def test_a_verdict_says_only_what_is_known() -> None:
-    assert told([Witnessed(Scene(), None, Decision.KEEP, None)]) == ("\nDecision: keep\n", "")
+    said = told([*DRAFT, Witnessed(Scene(), None, Decision.KEEP, None)])
+    assert said == ("Draft: A draft\nDecision: keep\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shown", "reasoning"),
+    [
+        (ALL, "Draft: A draft\nWho:  you!\nImpact:  joy\nWeight: +2 (expected +1.7)\nDecision: keep (revise 0.07)\n"),
+        ({Part.DRAFT}, "Draft: A draft\nDecision: keep (revise 0.07)\n"),
+        ({Part.WITNESS}, "Who:  you!\nImpact:  joy\nWeight: +2 (expected +1.7)\nDecision: keep (revise 0.07)\n"),
+        (set(), ""),
+    ],
+    ids=["all", "draft", "witness", "nothing"],
+)
+@pytest.mark.parametrize("draft", [DRAFT, SUPPLIED], ids=["own", "supplied"])
+def test_only_what_is_shown_is_told_and_the_answer_in_any_case(
+    draft: list[Event], shown: set[Part], reasoning: str
+) -> None:
+    narrator = Narrator(reflects=True, shown=frozenset(shown))
+    tellings = [narrator.tell(event) for event in [*draft, *WITNESS, *KEEP]]
+    assert "".join(each.reasoning for each in tellings) == reasoning
+    assert "".join(each.content for each in tellings) == "A draft"
 
 
 def test_a_failure_adds_nothing() -> None:

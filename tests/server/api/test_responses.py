@@ -192,7 +192,9 @@ async def test_sequence_numbers_count_from_zero(
 
 @pytest.mark.parametrize("engine", [{}, {"fail_in": Stage.REVISED}], ids=["well", "failing"])
 @pytest.mark.parametrize(
-    "fields", [{}, {"reasoning": {"effort": "high", "summary": "auto"}}], ids=["bare", "reasoning"]
+    "fields",
+    [{}, {"reasoning": {"effort": "high", "summary": "auto"}}, {"top_logprobs": 2}],
+    ids=["bare", "reasoning", "logprobs"],
 )
 @STORY
 async def test_every_event_is_what_the_openai_sdk_declares(
@@ -627,24 +629,21 @@ CALL = {"type": "function_call_output", "call_id": "c", "output": "4"}
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"background": True}, "background"),
         ({"tools": [{"type": "web_search"}]}, "tools"),
-        ({"text": {"format": {"type": "json_object"}}}, "text.format"),
-        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": {}}}}, "text.format"),
-        ({"top_logprobs": 2}, "top_logprobs"),
-        ({"include": ["message.output_text.logprobs"]}, "include"),
+        ({"top_logprobs": 21}, "top_logprobs"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"reflection": {"colour": "red"}}, "reflection.colour"),
-        ({"reflection": {"draft": " "}}, "draft"),
+        ({"reflection": {"draft": " "}}, "reflection.draft"),
         ({"reflection": {"draft": "x"}, "max_output_tokens": 20}, "max_output_tokens"),
-        ({"reflection": {"draft": "x"}, "reasoning": {"effort": "none"}}, "draft"),
+        ({"reflection": {"draft": "x"}, "reasoning": {"effort": "none"}}, "reflection.draft"),
     ],
     ids=[
         *("empty-string", "number", "half-a-pair", "no-items", "reasoning-alone", "blank", "no-content"),
         *("content-number", "content-half-a-pair", "no-role", "tool-message", "role-like-a-path", "two-users"),
         *("two-users-instructed", "assistant-last", "late-system", "blank-system", "image", "image-instructed", "call"),
         *("too-long", "too-long-item", "instructions-list", "previous", "conversation", "conversation-object"),
-        *("prompt", "background", "tools", "json-object", "json-schema", "logprobs", "include-logprobs"),
+        *("prompt", "background", "tools", "logprobs"),
         *("no-tokens", "temperature", "metadata", "extension-field", "blank-draft", "draft-without-room"),
         *("draft-direct",),
     ],
