@@ -12,6 +12,10 @@ WATCHED_TOKENS = 2
 """A weight, and a decision."""
 
 
+LAST_SEED = 2**63 - 1
+"""Stands in for -1, which to vLLM is no seed at all."""
+
+
 class Finish(StrEnum):
     """Why a generation ended."""
 
@@ -43,7 +47,7 @@ class Sampling:
         return Sampling(
             temperature=self.temperature if temperature is None else temperature,
             top_p=self.top_p if top_p is None else top_p,
-            seed=seed,
+            seed=LAST_SEED if seed == -1 else seed,
             frequency_penalty=frequency_penalty,
             presence_penalty=presence_penalty,
         )
