@@ -3,66 +3,29 @@
 from __future__ import annotations
 
 import codecs
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from conformance.wire import DONE, EventReader, ServerEvent
-from fuzz.asgi import call
 from fuzz.outputs import Case
-from fuzz.tape import TapeEngine
-from starlette.types import ASGIApp
+from fuzz.told import (
+    Bench,
+    Told,
+    told_by_chat,
+    told_by_chat_stream,
+    told_by_reflection,
+    told_by_reflection_stream,
+    told_by_response,
+    told_by_response_stream,
+)
 from stories import asking
 
-from tear_chain.words import CUTS, Outcome, Problem, Status
+from tear_chain.words import CUTS, Field, Outcome, Problem, Status
 
 QUESTION = "Am I any good?"
-CHAT, RESPONSES, REFLECTIONS = "/v1/chat/completions", "/v1/responses", "/v1/reflections"
 ALONE = {"presence_penalty": 0.1}
 """Makes every stage a request of its own."""
-MARKS = (
-    "<draft>",
-    "<witness>",
-    "<who>",
-    "<impact>",
-    "<ripples>",
-    "<weight>",
-    "<w",
-    "<keep>",
-    "<revise>",
-    "</s>",
-    "[INST]",
-)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One application whose engine plays one case after another."""
-
-    app: ASGIApp
-    engine: TapeEngine
-    pieces: Mapping[int, bytes]
-    """What every token of text is, as the tokenizer's file has it."""
-
-    async def post(self, case: Case, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
-        """A reply over a fresh tape; all that was begun for it has ended."""
-        self.engine.load(case.tape, seed=case.name, sizes=case.sizes, fail_at=case.fail_at)
-        status, content = await call(self.app, path, body)
-        assert self.engine.open == 0, "a generation was left open"
-        return status, content
-
-
-@dataclass
-class Told:
-    """What a caller has in the end, however it came."""
-
-    content: str = ""
-    reasoning: str = ""
-    reflection: Any = None
-    finish: str | None = None
-    usage: Any = None
-    failed: bool = False
+MARKS = ["<draft>", "<witness>", "<who>", "<impact>", "<ripples>", "<w", "<keep>", "<revise>", "</s>", "[INST]"]
 
 
 async def check(bench: Bench, case: Case) -> None:
@@ -71,10 +34,10 @@ async def check(bench: Bench, case: Case) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     limit = {} if case.limit is None else {"max_completion_tokens": case.limit}
     chat = asking(QUESTION, stop=list(case.stop), reflection=given, **limit)
-    whole = await _chat(bench, case, chat)
-    streamed = await _chat_stream(bench, case, chat)
+    whole = await told_by_chat(bench, case, chat)
+    streamed = await told_by_chat_stream(bench, case, chat)
     assert (whole is None) is (streamed is None)
-    alone = await _chat(bench, case, {**chat, **ALONE})
+    alone = await told_by_chat(bench, case, {**chat, **ALONE})
     if whole is None or streamed is None or alone is None:
         return
     if not alone.failed:
@@ -83,16 +46,16 @@ async def check(bench: Bench, case: Case) -> None:
     _check_same(whole, streamed)
     _check_alone(case, whole, alone)
     if case.is_hidden:
-        hidden = await _chat(bench, case, {**chat, "include_reasoning": False})
+        hidden = await told_by_chat(bench, case, {**chat, "include_reasoning": False})
         assert hidden == replace(whole, reasoning="", reflection=None)
     if not case.spells:
         assert not [mark for mark in MARKS if mark in whole.content + whole.reasoning]
 
     plain = {"input": QUESTION, "reflection": given, "max_output_tokens": case.limit}
-    response = await _response(bench, case, plain)
-    _check_same(response, await _response_stream(bench, case, plain))
-    reflection = await _reflection(bench, case, {**asking(QUESTION), **given, **limit})
-    _check_same(reflection, await _reflection_stream(bench, case, {**asking(QUESTION), **given, **limit}))
+    response = await told_by_response(bench, case, plain)
+    _check_same(response, await told_by_response_stream(bench, case, plain))
+    reflection = await told_by_reflection(bench, case, {**asking(QUESTION), **given, **limit})
+    _check_same(reflection, await told_by_reflection_stream(bench, case, {**asking(QUESTION), **given, **limit}))
     assert (response.content, response.failed) == (reflection.content, reflection.failed)
     assert response.reflection == reflection.reflection
     if not case.stop:
@@ -143,6 +106,9 @@ def _check_answer(bench: Bench, case: Case, told: Told) -> None:
     assert told.content == reflection["answer"] == (revised if revised.strip() else draft)
     assert ("revised" in written) is (reflection["decision"] == "revise")
     assert told.usage["completion_tokens"] == sum(map(len, written.values()))
+    if "witness" in written:
+        scene = _scene(bench, written["witness"])
+        assert {field: reflection["witness"][field] for field in ("who", "impact", "ripples")} == scene
 
 
 def _check_reflection(told: Told) -> None:
@@ -171,129 +137,23 @@ def _text(bench: Bench, tokens: Sequence[int], stops: Sequence[str]) -> str:
     return text[: min(found)[1]] if found else text
 
 
-# How each endpoint tells it
-
-
-async def _chat(bench: Bench, case: Case, body: dict[str, Any]) -> Told | None:
-    status, content = await bench.post(case, CHAT, body)
-    reply = json.loads(content)
-    if status != 200:
-        return _refused(status, reply)
-    [choice] = reply["choices"]
-    message = choice["message"]
-    assert message.get("reasoning") == message.get("reasoning_content")
-    reflection = _untimed(message.get("reflection"))
-    return Told(message["content"], message.get("reasoning", ""), reflection, choice["finish_reason"], reply["usage"])
-
-
-async def _chat_stream(bench: Bench, case: Case, body: dict[str, Any]) -> Told | None:
-    options = {"stream": True, "stream_options": {"include_usage": True}}
-    status, content = await bench.post(case, CHAT, {**body, **options})
-    if status != 200:
-        return _refused(status, json.loads(content))
-    *events, last = _events(content)
-    assert last.data == DONE
-    told = Told()
-    for event in events:
-        chunk = event.json()
-        if "error" in chunk:
-            assert (event, chunk["error"]["code"]) == (events[-1], "engine_error")
-            told.failed = True
-            continue
-        told.usage = chunk.get("usage")
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            assert not (delta.get("content") and delta.get("reasoning"))
-            told.content += delta.get("content", "")
-            told.reasoning += delta.get("reasoning", "")
-            told.reflection = _untimed(delta.get("reflection"))
-            told.finish = choice["finish_reason"]
-    return told
-
-
-async def _response(bench: Bench, case: Case, body: dict[str, Any]) -> Told:
-    status, content = await bench.post(case, RESPONSES, body)
-    reply = json.loads(content)
-    return _of_response(reply) if status == 200 else _refused(status, reply) or Told()
-
-
-async def _response_stream(bench: Bench, case: Case, body: dict[str, Any]) -> Told:
-    status, content = await bench.post(case, RESPONSES, {**body, "stream": True})
-    if status != 200:
-        return _refused(status, json.loads(content)) or Told()
-    events = [event.json() for event in _events(content)]
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    told = _of_response(events[-1]["response"])
-    for name, text in (("output_text", told.content), ("reasoning_text", told.reasoning)):
-        assert text == "".join(event["delta"] for event in events if event["type"] == f"response.{name}.delta")
-    return told
-
-
-def _of_response(response: Any) -> Told:
-    told = Told(reflection=_untimed(response["reflection"]), finish=response["status"], usage=response["usage"])
-    told.failed = response["status"] == "failed"
-    for item in response["output"]:
-        [part] = item["content"]
-        if item["type"] == "message":
-            told.content += part["text"]
-        else:
-            told.reasoning += part["text"]
-    return told
-
-
-async def _reflection(bench: Bench, case: Case, body: dict[str, Any]) -> Told:
-    status, content = await bench.post(case, REFLECTIONS, body)
-    reply = json.loads(content)
-    return _of_reflection(reply) if status == 200 else _refused(status, reply) or Told()
-
-
-async def _reflection_stream(bench: Bench, case: Case, body: dict[str, Any]) -> Told:
-    status, content = await bench.post(case, REFLECTIONS, {**body, "stream": True})
-    if status != 200:
-        return _refused(status, json.loads(content)) or Told()
-    *events, last = _events(content)
-    if last.name == "reflection.failed":
-        return Told(failed=True)
-    told = _of_reflection(last.json()["reflection"])
-    said = {"draft": "", "witness": "", "revised": ""}
-    for event in events:
-        if event.name == "text.delta":
-            said[event.json()["stage"]] += event.json()["text"]
-    assert said["draft"] in (told.reflection["draft"], "")
-    assert (said["revised"] or told.content) == told.content or not said["revised"].strip()
-    return told
-
-
-def _of_reflection(reflection: Any) -> Told:
-    return Told(content=reflection["answer"], reflection=_untimed(reflection))
-
-
-def _events(content: bytes) -> list[ServerEvent]:
-    reader = EventReader()
-    events = reader.feed(content)
-    assert reader.is_between_events
-    assert set(reader.fields) <= {"event", "data"}
-    return events
-
-
-def _refused(status: int, reply: Any) -> Told | None:
-    """A failure, or None for a request that was not begun."""
-    code = reply["error"]["code"]
-    assert (status, code) in ((500, "engine_error"), (400, "invalid_request"))
-    return Told(failed=True) if status == 500 else None
+def _scene(bench: Bench, tokens: Sequence[int]) -> dict[str, str | None]:
+    """The scene's texts: each behind its own first marker, as long as no later field has begun."""
+    order, markers = list(Field), {token: field for field, token in bench.chain.fields.items()}
+    texts, reached, now = dict.fromkeys(Field, b""), -1, None
+    for token in tokens:
+        if token in markers:
+            place = order.index(markers[token])
+            now = markers[token] if place > reached else None
+            reached = max(place, reached)
+        elif token in bench.pieces and now is not None:
+            texts[now] += bench.pieces[token]
+        elif token not in bench.pieces and token not in bench.chain.scene:
+            break
+    told = {field.value: codecs.getincrementaldecoder("utf-8")("replace").decode(text) for field, text in texts.items()}
+    return {name: text if text.strip() else None for name, text in told.items() if name != Field.WEIGHT}
 
 
 def _pruned(reflection: Any, names: Collection[str], *, parts: bool) -> Any:
     stages = [{**report, "tokens": 0} for report in reflection["stages"]] if parts else reflection["stages"]
     return {**reflection, **dict.fromkeys(names), "stages": stages}
-
-
-def _untimed(reflection: Any) -> Any:
-    """Without what two runs never share."""
-    if reflection is None:
-        return None
-    stages = [
-        {name: value for name, value in report.items() if name in ("stage", "tokens", "prompt_tokens", "finish")}
-        for report in reflection["stages"]
-    ]
-    return {**reflection, "id": "", "stages": stages}

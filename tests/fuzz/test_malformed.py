@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzz.laws import QUESTION, Bench, check
+from fuzz.laws import QUESTION, check
 from fuzz.outputs import Case, Writer
 from fuzz.tape import TapeEngine
+from fuzz.told import Bench
 from stories import service_over
 
 from tear_chain.conversation import Conversation
@@ -28,7 +29,7 @@ def bench(tokenizer: ChainTokenizer, nano_base: Path) -> Bench:
     first = tekken["config"]["default_num_special_tokens"]
     pieces = {first + entry["rank"]: base64.b64decode(entry["token_bytes"]) for entry in tekken["vocab"]}
     engine = TapeEngine(origin=len(tokenizer.encode_conversation(Conversation.asking(QUESTION))) + 1)
-    return Bench(build_app(service_over(engine, tokenizer)), engine, pieces)
+    return Bench(build_app(service_over(engine, tokenizer)), engine, pieces, tokenizer.chain)
 
 
 @pytest.fixture(scope="module")
