@@ -61,7 +61,6 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
 	$(BIN)/uv pip compile tests/conformance/peers.in --python-version 3.11 --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o tests/conformance/peers.txt
-
 	$(BIN)/uv pip compile requirements/peers-bench.in --python-version 3.11 \
 	  --excludes requirements/peers-bench-excludes.txt --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
@@ -87,6 +86,8 @@ $(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.j
 	$(BIN)/uv pip install --quiet --python .peers/bin/python -r tests/conformance/peers.txt
 	cp tests/conformance/peers/package.json .peers/
 	PATH="$$PWD/.peers/bin:$$PATH" .peers/bin/npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
+	@touch $@
+
 # What serving is measured against has a place of its own: its versions do not go with ours.
 $(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCH_PEERS)
