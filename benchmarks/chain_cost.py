@@ -77,7 +77,7 @@ class Bench:
 
     def __init__(self, engine: EmbeddedEngine, tokenizer: ChainTokenizer, adapter: str, *, context: int) -> None:
         self._engine, self._tokenizer, self._adapter = engine, tokenizer, adapter
-        self._reflector = Reflector(engine, tokenizer, adapter=adapter, limits=Limits(context=context))
+        self._reflector = Reflector(engine, tokenizer, limits=Limits(context=context))
 
     def questions(self, count: int) -> list[str]:
         """Unseen situations: each is asked once, so that no cache of an earlier round helps either side."""
@@ -92,6 +92,7 @@ class Bench:
                 ReflectionRequest(
                     id=f"chain-{tag}-{index}",
                     model="bench",
+                    adapter=self._adapter,
                     conversation=Conversation.asking(question),
                     sampling=Sampling(temperature=0.7, seed=index),
                     revise_threshold=threshold,

@@ -32,7 +32,9 @@ def tokenizer(nano_base: Path) -> ChainTokenizer:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter: Path) -> Iterator[LiveServer]:
     """One real server for the whole session, whoever asks for it."""
-    with start_server(tmp_path_factory.mktemp("live"), nano_base, nano_adapter) as server:
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "adapters").mkdir()
+    with start_server(folder, nano_base, nano_adapter, "--adapters-dir", str(folder / "adapters")) as server:
         yield server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,12 +19,14 @@ from tear_chain.prepared import PreparedBase
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
 from tear_chain.words import Decision, Stage
+from tear_server.adapters import Adapter
 from tear_server.api.app import build_app
 from tear_server.budget import Limits
 from tear_server.deadline import Deadlines
 from tear_server.engine import Engine, Sampling
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
+from tear_server.registry import Registry
 from tear_server.service import Service
 
 Story = Mapping[Stage, tuple[str, ...]]
@@ -106,12 +109,10 @@ def service_over(
 ) -> Service:
     """A service that has nothing behind it but `engine`."""
     service = Service(
-        model=MODEL,
         base=BASE,
-        adapter=ADAPTER,
-        manifest=MANIFEST,
+        registry=Registry(MODEL, Adapter(Path("small"), MANIFEST)),
         engine=engine,
-        reflector=Reflector(engine, tokenizer, adapter=ADAPTER, limits=limits, deadlines=deadlines),
+        reflector=Reflector(engine, tokenizer, limits=limits, deadlines=deadlines),
         metrics=Metrics(),
         context=limits.context,
         sampling=Sampling(),

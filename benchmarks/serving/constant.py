@@ -23,6 +23,7 @@ from tear_server.budget import Limits
 from tear_server.engine import Chunk, Finish, Generation, Sampling
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
+from tear_server.registry import Registry
 from tear_server.service import Service
 
 
@@ -50,12 +51,10 @@ def constant_service(base_folder: Path, adapter_folder: Path) -> Service:
     tokenizer = ChainTokenizer.load(base_folder)
     engine = ConstantEngine([tokenizer.encode(word) for word in WORDS], end=tokenizer.chain.witness)
     return Service(
-        model=MODEL,
         base=base,
-        adapter=adapter.name,
-        manifest=adapter.manifest,
+        registry=Registry(MODEL, adapter),
         engine=engine,
-        reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=Limits(context=base.context)),
+        reflector=Reflector(engine, tokenizer, limits=Limits(context=base.context)),
         metrics=Metrics(),
         context=base.context,
         sampling=Sampling(),

@@ -80,6 +80,9 @@ def load_manifest(folder: Path) -> Manifest:
     for name in (WEIGHTS_FILE, CONFIG_FILE):
         if name not in manifest.files:
             raise AdapterError(f"{folder / MANIFEST_FILE} does not list {name}.")
+    for name in manifest.files:
+        if Path(name).name != name or name == "..":
+            raise AdapterError(f"{folder / MANIFEST_FILE} lists {name}, which is not the name of a file beside it.")
     check_files(folder, manifest.files, AdapterError, whole=True)
     return manifest
 

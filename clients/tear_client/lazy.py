@@ -41,6 +41,11 @@ GUESTS = (
         "Show and purge what a server's journal holds.",
         "pip install 'the-tear[serve-cpu]' (or 'the-tear[serve-gpu]')",
     ),
+    GuestCommand(
+        "adapter",
+        "Merge an adapter into its base.",
+        "pip install 'the-tear[serve-cpu]' (or 'the-tear[serve-gpu]')",
+    ),
     GuestCommand("train", "Train an adapter that teaches the chain to a base.", "pip install 'the-tear[train]'"),
     GuestCommand("base", "Make a base model ready for the chain.", "pip install 'the-tear[train]'"),
     GuestCommand("data", "Import, audit, expand and review training rows.", "pip install 'the-tear[data]'"),

@@ -1,24 +1,29 @@
-"""From settings to a running service: journal, engine, adapter, all checked before anybody may ask."""
+"""From settings to a running service: journal, engine, adapters, all checked before anybody may ask."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from tear_chain.prepared import load_prepared
+from tear_chain.errors import InvalidRequest
 from tear_chain.tokenizer import ChainTokenizer
-from tear_server.adapters import open_adapter, sing_canary
+from tear_server.adapters import sing_canary
 from tear_server.budget import Limits
 from tear_server.deadline import Deadlines
 from tear_server.embedded import EngineOptions, embedded_engine
-from tear_server.engine import AdapterFiles, Engine, Sampling
+from tear_server.engine import AdapterFiles, AdapterHost, Engine, Sampling
 from tear_server.journal.address import read_address
 from tear_server.journal.journal import open_journal
+from tear_server.lineup import Lineup, base_folder, read_lineup
 from tear_server.logs import VLLM_JSON_LOGS
 from tear_server.metrics import Metrics
 from tear_server.reflection import Reflector
+from tear_server.registry import Registry, twins
 from tear_server.remote import RemoteOptions, remote_engine
+from tear_server.rollout import Rig, Rollout, open_rollout
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
 from tear_server.tracing import open_tracing, traces_url
@@ -31,8 +36,8 @@ DEFAULT_CONTEXT = 8192
 async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
     """Start what answers; leaving the context ends it. Raises a `TearError` if something does not fit or start."""
     journal_at = None if settings.journal is None else read_address(settings.journal.get_secret_value())
-    base = load_prepared(settings.base)
-    adapter = open_adapter(settings.adapter, base)
+    lineup = read_lineup(settings)
+    base, name = lineup.base, lineup.default
     tokenizer = ChainTokenizer.load(settings.base)
     context = min(base.context, settings.context or DEFAULT_CONTEXT)
     options = EngineOptions(
@@ -43,16 +48,22 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         max_num_seqs=settings.max_num_seqs,
         traces_url=settings.otlp_endpoint and traces_url(settings.otlp_endpoint),
         log_config=VLLM_JSON_LOGS if settings.log_format == "json" else None,
+        max_lora_rank=lineup.max_rank,
+        max_loras=lineup.capacity,
     )
-    files = AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank)
-    name = settings.name or base.name
+    files = [AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank) for adapter in lineup.versions]
+    registry = lineup.registry()
     metrics = Metrics()
     async with (
         open_tracing(settings.otlp_endpoint) as tracing,
         open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
-        _engine(settings, files, name=name, options=options, metrics=metrics) as engine,
+        base_folder(lineup, settings) as folder,
+        _engine(settings, folder, files, name=name, options=options, metrics=metrics) as running,
+        _rollout(settings, lineup, registry, running, tokenizer, metrics) as rollout,
     ):
-        await sing_canary(engine, tokenizer, adapter)
+        engine = running.engine
+        for adapter in lineup.versions:
+            await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
         deadlines = Deadlines(
             draft_s=settings.draft_deadline_s,
@@ -60,12 +71,10 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             revision_s=settings.revision_deadline_s,
         )
         service = Service(
-            model=name,
             base=base,
-            adapter=adapter.name,
-            manifest=adapter.manifest,
+            registry=registry,
             engine=engine,
-            reflector=Reflector(engine, tokenizer, adapter=adapter.name, limits=limits, deadlines=deadlines),
+            reflector=Reflector(engine, tokenizer, limits=limits, deadlines=deadlines, is_merged=lineup.is_merged),
             metrics=metrics,
             context=context,
             sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
@@ -73,16 +82,41 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             started=int(time.time()),
             journal=journal,
             tracing=tracing,
+            rollout=rollout,
         )
-        service.metrics.announce(models=service.models, adapter=adapter.name, base=base.fingerprint)
+        for model, line in registry.lines:
+            metrics.announce(models=twins(model), adapter=line.now.name, base=base.fingerprint)
         yield service
 
 
-def _engine(
-    settings: ServerSettings, files: AdapterFiles, *, name: str, options: EngineOptions, metrics: Metrics
-) -> AbstractAsyncContextManager[Engine]:
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The engine, twice where it takes adapters in."""
+
+    engine: Engine
+    host: AdapterHost | None
+
+
+@asynccontextmanager
+async def _engine(
+    settings: ServerSettings,
+    folder: Path,
+    files: Sequence[AdapterFiles],
+    *,
+    name: str,
+    options: EngineOptions,
+    metrics: Metrics,
+) -> AsyncIterator[_Running]:
     if settings.engine is None:
-        return embedded_engine(settings.base, files, name=name, options=options)
+        async with embedded_engine(folder, files[0] if files else None, name=name, options=options) as embedded:
+            for each in files[1:]:
+                await embedded.load(each)
+            yield _Running(embedded, host=embedded)
+        return
+    if not files:
+        raise InvalidRequest(
+            "--engine goes with an adapter that vLLM serves there, not with a merged base.", param="engine"
+        )
     key = settings.engine_key
     remote = RemoteOptions(
         url=str(settings.engine),
@@ -90,4 +124,23 @@ def _engine(
         connect_timeout_s=settings.engine_connect_timeout_s,
         read_timeout_s=settings.engine_read_timeout_s,
     )
-    return remote_engine(remote, files, name=name, context=options.max_model_len, on_retry=metrics.engine_retries.inc)
+    window, on_retry = options.max_model_len, metrics.engine_retries.inc
+    async with remote_engine(remote, files[0], name=name, context=window, on_retry=on_retry) as elsewhere:
+        yield _Running(elsewhere, host=None)
+
+
+@asynccontextmanager
+async def _rollout(
+    settings: ServerSettings,
+    lineup: Lineup,
+    registry: Registry,
+    running: _Running,
+    tokenizer: ChainTokenizer,
+    metrics: Metrics,
+) -> AsyncIterator[Rollout | None]:
+    if settings.adapters_dir is None or running.host is None:
+        yield None
+        return
+    rig = Rig(lineup.base, tokenizer, running.engine, running.host)
+    async with open_rollout(settings.adapters_dir, registry, rig, metrics=metrics, capacity=lineup.capacity) as rollout:
+        yield rollout

@@ -27,8 +27,8 @@ CPU_BLOCK_TOKENS = 32
 later part of a short chain was computed anew whenever a request took over from another."""
 CPU_BATCH_TOKENS = 4096
 """Prompt tokens computed in one step; at least a whole prompt, since on a CPU none is computed in parts."""
-MAX_ADAPTERS = 8
-"""As many are held in memory; vLLM drops the one that was used longest ago beyond that, and reads it again."""
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Those that vLLM can be started for."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 _UNWATCHED: Mapping[int, float] = {}
@@ -55,6 +55,11 @@ class EngineOptions:
     """A `logging.config` in JSON for vLLM's own lines, here and in its core; None leaves them as vLLM has them."""
     traces_url: str | None = None
     """Where vLLM sends its own spans, by OTLP over HTTP; None: nowhere."""
+    max_lora_rank: int | None = None
+    """Rounded up to one of `RANKS`; None is the rank of the adapter at the start."""
+    max_loras: int = 1
+    """Adapters that are held, and that one batch may mix: a request whose adapter has no room would wait for as long
+    as others are asked for without a pause."""
 
 
 @asynccontextmanager
@@ -77,6 +82,7 @@ async def embedded_engine(
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    max_rank = _rank(options.max_lora_rank or (adapter.rank if adapter else 1))
     on_cpu = current_platform.is_cpu()
     arguments = AsyncEngineArgs(
         model=str(base),
@@ -94,9 +100,9 @@ async def embedded_engine(
         max_num_batched_tokens=max(options.max_model_len, CPU_BATCH_TOKENS) if on_cpu else None,
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
-        max_lora_rank=cast(Any, adapter.rank if adapter else 16),
-        max_loras=1,  # in one batch
-        max_cpu_loras=MAX_ADAPTERS,
+        max_lora_rank=cast(Any, max_rank),
+        max_loras=options.max_loras,
+        max_cpu_loras=options.max_loras,
         generation_config="vllm",
         otlp_traces_endpoint=options.traces_url,
         # One backend for all: vLLM keeps to the one that the first request needed. This one bounds the work that a
@@ -109,7 +115,7 @@ async def embedded_engine(
         vllm = AsyncLLM.from_engine_args(arguments)
     except (RuntimeError, ValueError, OSError) as exc:
         raise EngineError(f"vLLM cannot start on {base}: {exc}") from exc
-    engine = EmbeddedEngine(vllm, max_rank=adapter.rank if adapter else 0)
+    engine = EmbeddedEngine(vllm, max_rank=max_rank)
     try:
         await vllm.collective_rpc("keep_likeliest")
         if adapter is not None:
@@ -257,7 +263,7 @@ class EmbeddedEngine:
         if files.rank > self._max_rank:
             raise EngineError(
                 f"The adapter in {files.folder} has rank {files.rank}; this engine was started for {self._max_rank} at "
-                "most."
+                "most (--max-lora-rank)."
             )
         lora = LoRARequest(files.name, self._loaded + 1, str(files.folder.resolve()))
         try:
@@ -273,7 +279,10 @@ class EmbeddedEngine:
         """Forget a LoRA."""
         lora = self._loras.pop(name, None)
         if lora is not None:
-            await self._vllm.remove_lora(lora.lora_int_id)
+            try:
+                await self._vllm.remove_lora(lora.lora_int_id)
+            except self._dead_error as exc:
+                raise EngineDead("The engine is not running.") from exc
 
     async def health(self) -> None:
         """Ask vLLM; raise `EngineDead` if its core is gone."""
@@ -281,6 +290,12 @@ class EmbeddedEngine:
             await self._vllm.check_health()
         except self._dead_error as exc:
             raise EngineDead("The engine is not running.") from exc
+
+
+def _rank(wanted: int) -> int:
+    if wanted > RANKS[-1]:
+        raise EngineError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {wanted}.")
+    return next(rank for rank in RANKS if rank >= wanted)
 
 
 def _watched(logprobs: Any, ids: Sequence[int]) -> tuple[Mapping[int, float], ...]:

@@ -118,16 +118,24 @@ class Metrics:
         self._adapter = Gauge(
             "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry
         )
+        self._announced: dict[str, tuple[str, str]] = {}
 
     def announce(self, *, models: tuple[str, ...], adapter: str, base: str) -> None:
         """Say what is served, and begin every series at zero, so that rates are right from the first event on."""
         for model in models:
+            self.withdraw(model)
             self._adapter.labels(model, adapter, base).set(1)
-            self.in_flight.labels(model).set(0)
+            self._announced[model] = (adapter, base)
+            self.in_flight.labels(model)
             for outcome in Outcome:
                 self._reflections.labels(model, outcome.value)
             for problem in Problem:
                 self._problems.labels(model, problem.value)
+
+    def withdraw(self, model: str) -> None:
+        """Say no longer what is served under a name; what was counted of it stays."""
+        if (said := self._announced.pop(model, None)) is not None:
+            self._adapter.remove(model, *said)
 
     def broke_off(self, model: str, outcome: Outcome) -> None:
         """Count a reflection that was cancelled or failed."""

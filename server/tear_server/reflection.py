@@ -34,6 +34,8 @@ class ReflectionRequest:
 
     id: str
     model: str
+    adapter: str
+    """The version that all stages are written with, looked up once for all reflections of one request."""
     conversation: Conversation
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int | None = None
@@ -57,9 +59,12 @@ class ReflectionRequest:
     """The answer is to be JSON that fits it. A draft is free text all the same: the answer is then written anew."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Plan:
-    """A request made ready: encoded and with its tokens shared out. Nothing has been generated."""
+    """A request made ready: encoded and with its tokens shared out. Nothing has been generated.
+
+    Each is one of its own, and may be held weakly: what is planned keeps its adapter loaded.
+    """
 
     request: ReflectionRequest
     prompt: tuple[int, ...]
@@ -80,22 +85,23 @@ class Plan:
 
 
 class Reflector:
-    """Runs the chain for one base and adapter on one engine."""
+    """Runs the chain for one base on one engine."""
 
     def __init__(
         self,
         engine: Engine,
         tokenizer: ChainTokenizer,
         *,
-        adapter: str | None,
         limits: Limits,
         deadlines: Deadlines | None = None,
+        is_merged: bool = False,
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        self._adapter = adapter
         self._limits = limits
         self._deadlines = deadlines or Deadlines()
+        self._is_merged = is_merged
+        """Whether the adapter is in the base's own weights, so that the engine knows it by no name."""
 
     def plan(self, request: ReflectionRequest) -> Plan:
         """Encode and budget a request; raise a `RequestError` before anything is generated."""
@@ -148,7 +154,7 @@ class Reflector:
             problems += draft.problems
             reports.append(draft.report)
             if not plan.reflects:
-                yield Completed(_bypassed(plan, draft, problems, adapter=self._adapter))
+                yield Completed(_bypassed(plan, draft, problems))
                 return
 
             # 2. Witness
@@ -193,7 +199,7 @@ class Reflector:
             Reflection(
                 id=request.id,
                 model=request.model,
-                adapter=self._adapter,
+                adapter=request.adapter,
                 status=status,
                 outcome=_outcome(status, decision=decision, only_witness=request.only_witness, formatted=is_formatted),
                 problems=tuple(dict.fromkeys(problems)),
@@ -250,7 +256,7 @@ class Reflector:
             min_tokens=1,
             stop_ids=stop_ids,
             sampling=plan.request.sampling,
-            adapter=self._adapter,
+            adapter=None if self._is_merged else plan.request.adapter,
             watch=watch,
             trace=plan.trace,
             session=session_of(plan.request.conversation, plan.request.session),
@@ -284,12 +290,12 @@ def _outcome(status: Status, *, decision: Decision, only_witness: bool, formatte
             return Outcome.BYPASSED
 
 
-def _bypassed(plan: Plan, draft: TextStage, problems: Sequence[Problem], *, adapter: str | None) -> Reflection:
+def _bypassed(plan: Plan, draft: TextStage, problems: Sequence[Problem]) -> Reflection:
     is_broken = plan.request.json_schema is not None and not draft.cut and not is_whole(draft.text)
     return Reflection(
         id=plan.request.id,
         model=plan.request.model,
-        adapter=adapter,
+        adapter=plan.request.adapter,
         status=Status.BYPASSED,
         outcome=Outcome.BYPASSED,
         problems=(*problems, Problem.BROKEN_FORMAT) if is_broken else tuple(problems),

@@ -43,6 +43,12 @@ def read_access(settings: ServerSettings) -> Access:
             "and give --keys FILE, or say --anyone.",
             param="host",
         )
+    if settings.keys is None and settings.adapters_dir is not None and not _is_loopback(settings.host):
+        raise InvalidRequest(
+            f"With --adapters-dir, whoever reaches --host {settings.host} could change what is served. Give --keys "
+            "FILE with an admin key.",
+            param="adapters_dir",
+        )
     return Access(
         keys=None if settings.keys is None else load_keys(settings.keys),
         max_requests=settings.max_requests,

@@ -1,4 +1,4 @@
-"""One model being served: its names, its reflector, and what is counted of it."""
+"""What is served: the names, the reflector behind them, and what is counted of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tear_chain.errors import UnknownModel
 from tear_chain.events import Completed, Event
-from tear_chain.manifest import Manifest
 from tear_chain.prepared import PreparedBase
 from tear_chain.words import Outcome, Reflection
 from tear_server.call import begin_run
@@ -20,12 +18,13 @@ from tear_server.engine import Engine, Sampling
 from tear_server.journal.journal import Journal
 from tear_server.logs import with_fields
 from tear_server.metrics import Metrics
-from tear_server.reflection import Plan, Reflector
+from tear_server.reflection import Plan, ReflectionRequest, Reflector
+from tear_server.registry import Registry, Served
+from tear_server.rollout import Rollout
 
 if TYPE_CHECKING:
     from tear_server.spans import Tracing
 
-DIRECT_SUFFIX = "-direct"
 _log = logging.getLogger("tear.reflection")
 
 
@@ -33,10 +32,8 @@ _log = logging.getLogger("tear.reflection")
 class Service:
     """Everything the HTTP side stands on."""
 
-    model: str
     base: PreparedBase
-    adapter: str
-    manifest: Manifest
+    registry: Registry
     engine: Engine
     reflector: Reflector
     metrics: Metrics
@@ -50,23 +47,36 @@ class Service:
     """None: nothing is kept of what people write."""
     tracing: Tracing | None = None
     """None: no spans are made."""
+    rollout: Rollout | None = None
+    """None: what is served stays as it was at the start."""
 
     @property
-    def models(self) -> tuple[str, str]:
-        """The reflective model and its direct twin."""
-        return self.model, self.model + DIRECT_SUFFIX
+    def model(self) -> str:
+        """The model of a request that names none."""
+        return self.registry.default
 
-    def is_direct(self, model: str) -> bool:
-        """Whether that name answers without reflecting; raise `UnknownModel` for a name not served."""
-        if model not in self.models:
-            raise UnknownModel(model)
-        return model.endswith(DIRECT_SUFFIX)
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every name: the reflective models, each with its direct twin."""
+        return self.registry.models
+
+    def look(self, model: str | None) -> Served:
+        """What is served under a name now; raise `UnknownModel` for a name that is not. Look once for a request."""
+        return self.registry.look(model)
+
+    def plan(self, request: ReflectionRequest) -> Plan:
+        """Make a request ready; its adapter stays loaded until the plan has run or is dropped."""
+        plan = self.reflector.plan(request)
+        self.registry.hold(plan, request.adapter)
+        return plan
 
     async def run(self, plan: Plan) -> AsyncGenerator[Event, None]:
         """Reflect, counting what happens. Closing the iterator cancels the reflection."""
         model, began, outcome = plan.request.model, time.monotonic(), Outcome.CANCELLED
         gauge = self.metrics.in_flight.labels(model)
         gauge.inc()
+        held = plan
+        self.registry.hold(held, plan.request.adapter)
         run = begin_run(plan.request)
         if run.spans is not None:
             plan = replace(plan, trace=run.spans.headers)
@@ -92,6 +102,7 @@ class Service:
             raise
         finally:
             gauge.dec()
+            self.registry.release(held, plan.request.adapter)
             run.end(outcome)
             seconds = round(time.monotonic() - began, 3)
             level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
@@ -21,7 +22,25 @@ from tear_chain.errors import InvalidRequest
 from tear_server.budget import MIN_WITNESS, REFLECTED_ANSWER
 from tear_server.logs import LogFormat, LogLevel
 
-FOR_VLLM_HERE = frozenset({"enforce_eager", "gpu_memory_utilization", "cpu_kv_cache_gib", "max_num_seqs"})
+FOR_VLLM_HERE = frozenset({"enforce_eager", "gpu_memory_utilization", "cpu_kv_cache_gib", "max_num_seqs"}) | {
+    "adapters_dir",
+    "max_adapters",
+    "max_lora_rank",
+    "merge",
+    "merge_into",
+}
+
+
+def _split_folders(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    parts = [part.strip().partition("=") for part in given.split(",") if part.strip()]
+    if odd := next((sign.join((name, folder)) for name, sign, folder in parts if not name or not folder), None):
+        raise ValueError(f"{odd!r} is not NAME=FOLDER")
+    return {name: folder for name, _, folder in parts}
+
+
+NamedFolders = Annotated[dict[str, Path], NoDecode, BeforeValidator(_split_folders)]
 
 
 class ServerSettings(BaseSettings):
@@ -41,8 +60,20 @@ class ServerSettings(BaseSettings):
 
     base: Path
     """Folder of a prepared base."""
-    adapter: Path
-    """Folder of an adapter trained on that base."""
+    adapter: Path | None = None
+    """Folder of an adapter trained on that base; left out only where one was merged into it."""
+    models: NamedFolders = {}
+    """Further models, NAME=FOLDER with commas between them: names to serve, and the adapters that they answer with."""
+    adapters_dir: Path | None = None
+    """Folder from which adapters may be loaded while the server runs; not given, none can be."""
+    max_adapters: int | None = Field(default=None, ge=1)
+    """Adapters held at once; not given, those of the start, or with --adapters-dir at least 8."""
+    max_lora_rank: int | None = Field(default=None, ge=1, le=512)
+    """The largest rank of an adapter; not given, the largest at the start."""
+    merge: bool = False
+    """Merge the adapter into the base at the start, in a temporary folder: faster, and one adapter for good."""
+    merge_into: Path | None = None
+    """The same, kept in that folder for the next start."""
     name: str | None = None
     """Model name to serve; the base's own if not given. NAME-direct answers without reflecting."""
     config: Path | None = None
@@ -169,4 +200,5 @@ def _explain(error: Any) -> str:
         return f"{flag} (or {variable}) is missing"
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting"
-    return f"{flag} is {error['input']!r}: {error['msg'].lower()}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{flag} is {error['input']!r}: {message[:1].lower()}{message[1:]}"

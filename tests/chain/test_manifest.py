@@ -106,6 +106,14 @@ def test_a_corrupt_manifest_is_named(tmp_path: Path, manifest: Manifest, damage:
         load_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("listed", ["../outside", "/outside", "inner/file", "..", "."])
+def test_a_manifest_lists_only_files_beside_it(tmp_path: Path, manifest: Manifest, listed: str) -> None:
+    files = {**manifest.files, listed: manifest.files[WEIGHTS_FILE]}
+    save_manifest(tmp_path, manifest.model_copy(update={"files": files}))
+    with pytest.raises(AdapterError, match="not the name of a file beside it"):
+        load_manifest(tmp_path)
+
+
 def test_an_unknown_key_is_named(tmp_path: Path, manifest: Manifest) -> None:
     change(tmp_path, alpha=16)
     with pytest.raises(AdapterError, match="alpha"):

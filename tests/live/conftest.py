@@ -26,6 +26,11 @@ class LiveServer:
     log: Path
     journal: Path
 
+    @property
+    def adapters(self) -> Path:
+        """Where the session's server takes adapters from while it runs."""
+        return self.log.parent / "adapters"
+
     def family(self) -> list[psutil.Process]:
         """The server and every process it started."""
         return [self.process, *self.process.children(recursive=True)]

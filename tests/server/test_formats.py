@@ -27,8 +27,13 @@ DIRECT: Story = {**KEPT, Stage.DRAFT: (ANSWER, "</s>")}
 
 
 async def reflect(tokenizer: ChainTokenizer, engine: ScriptedEngine, **fields: Any) -> Reflection:
-    reflector = Reflector(engine, tokenizer, adapter=ADAPTER, limits=LIMITS)
-    request = {"id": "refl-1", "model": MODEL, "conversation": Conversation.asking("How is she?")} | fields
+    reflector = Reflector(engine, tokenizer, limits=LIMITS)
+    request = {
+        "id": "refl-1",
+        "model": MODEL,
+        "adapter": ADAPTER,
+        "conversation": Conversation.asking("How is she?"),
+    } | fields
     planned = reflector.plan(ReflectionRequest(json_schema=SCHEMA, **request))
     async with aclosing(reflector.reflect(planned)) as events:
         last = [event async for event in events][-1]

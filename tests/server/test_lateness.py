@@ -45,8 +45,13 @@ def slow(tokenizer: ChainTokenizer, story: Story, stage: Stage, *, after: int = 
 async def events_of(
     tokenizer: ChainTokenizer, engine: ScriptedEngine, *, deadlines: Deadlines, **fields: Any
 ) -> list[Event]:
-    reflector = Reflector(engine, tokenizer, adapter=ADAPTER, limits=LIMITS, deadlines=deadlines)
-    request = {"id": "refl-1", "model": MODEL, "conversation": Conversation.asking("Am I any good?")} | fields
+    reflector = Reflector(engine, tokenizer, limits=LIMITS, deadlines=deadlines)
+    request = {
+        "id": "refl-1",
+        "model": MODEL,
+        "adapter": ADAPTER,
+        "conversation": Conversation.asking("Am I any good?"),
+    } | fields
     async with aclosing(reflector.reflect(reflector.plan(ReflectionRequest(**request)))) as events:
         return [event async for event in events]
 

@@ -25,7 +25,12 @@ STAGES = pytest.mark.parametrize("stage", list(Stage))
 
 
 def plan(service: Service, **fields: Any) -> Plan:
-    request = {"id": "refl-1", "model": MODEL, "conversation": Conversation.asking(f"{SECRET}?")} | fields
+    request = {
+        "id": "refl-1",
+        "model": MODEL,
+        "adapter": ADAPTER,
+        "conversation": Conversation.asking(f"{SECRET}?"),
+    } | fields
     return service.reflector.plan(ReflectionRequest(**request))
 
 

@@ -30,8 +30,13 @@ SUPPLIED = "Somebody else's words."
 
 
 def plan(tokenizer: ChainTokenizer, engine: ScriptedEngine, **fields: Any) -> tuple[Reflector, Plan]:
-    reflector = Reflector(engine, tokenizer, adapter=ADAPTER, limits=LIMITS)
-    request = {"id": "refl-1", "model": MODEL, "conversation": Conversation.asking("Am I any good?")} | fields
+    reflector = Reflector(engine, tokenizer, limits=LIMITS)
+    request = {
+        "id": "refl-1",
+        "model": MODEL,
+        "adapter": ADAPTER,
+        "conversation": Conversation.asking("Am I any good?"),
+    } | fields
     return reflector, reflector.plan(ReflectionRequest(**request))
 
 

@@ -95,8 +95,8 @@ async def chunks_of(engine: Engine, generation: Generation = ASKED) -> list[Chun
 
 
 async def reflect(tokenizer: ChainTokenizer, engine: Engine) -> Reflection:
-    reflector = Reflector(engine, tokenizer, adapter=ADAPTER, limits=LIMITS)
-    plan = reflector.plan(ReflectionRequest("refl-1", MODEL, QUESTION))
+    reflector = Reflector(engine, tokenizer, limits=LIMITS)
+    plan = reflector.plan(ReflectionRequest("refl-1", MODEL, ADAPTER, QUESTION))
     async with aclosing(reflector.reflect(plan)) as events:
         *_, last = [event async for event in events]
     assert isinstance(last, Completed)
@@ -467,7 +467,7 @@ from tear_server.settings import read_settings
 async def main():
     async with open_service(read_settings(sys.argv[1:])) as service:
         await service.engine.health()
-        print(service.adapter, type(service.engine).__name__)
+        print(service.look(None).adapter, type(service.engine).__name__)
 
 asyncio.run(main())
 """

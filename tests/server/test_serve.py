@@ -51,6 +51,15 @@ async def test_no_door_is_opened_to_other_machines_without_keys(tmp_path: Path, 
     assert refused.value.param == "host"
 
 
+async def test_what_is_served_cannot_be_changed_by_anybody_from_other_machines(tmp_path: Path) -> None:
+    settings = ServerSettings(
+        base=tmp_path, adapter=tmp_path, host="0.0.0.0", port=0, anyone=True, adapters_dir=tmp_path
+    )
+    with pytest.raises(InvalidRequest, match="admin key") as refused:
+        await serve(settings)
+    assert refused.value.param == "adapters_dir"
+
+
 async def test_a_file_of_keys_that_is_none_stops_the_start(tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
     keys.write_text("alice: {sha256: short}")

@@ -62,6 +62,12 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(
     values = {
         "base": "b",
         "adapter": "a",
+        "models": "small=s,large=l/arge",
+        "adapters_dir": "d",
+        "max_adapters": "4",
+        "max_lora_rank": "32",
+        "merge": "true",
+        "merge_into": "m",
         "name": "n",
         "host": "::1",
         "port": "9000",
@@ -110,7 +116,7 @@ def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch, file: Path
     file.write_text("colour: red\nshade: dark\ntop_p: 7\n")
     monkeypatch.setenv("TEAR_TEMPERATURE", "hot")
     told = refusal(["--config", str(file), "--port", "99999"])
-    named = ["--base", "--adapter", "colour", "shade", "--top-p", "--temperature", "--port", "TEAR_BASE"]
+    named = ["--base", "colour", "shade", "--top-p", "--temperature", "--port", "TEAR_BASE"]
     assert [name for name in named if name not in told] == []
 
 
@@ -195,3 +201,20 @@ def test_the_engines_key_is_in_no_repr() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings(NEEDED).port = 1
+
+
+@pytest.mark.parametrize("by", ["flags", "file"])
+def test_models_are_told_one_by_one_or_as_a_mapping(file: Path, by: str) -> None:
+    file.write_text("models:\n  small: s\n  large: l/arge\n" if by == "file" else "")
+    flags = ["--models", "small=s", "--models", "large=l/arge"] if by == "flags" else []
+    assert read_settings([*NEEDED, "--config", str(file), *flags]).models == {
+        "small": Path("s"),
+        "large": Path("l/arge"),
+    }
+
+
+@pytest.mark.parametrize("value", ["small", "small=", "=s", "small=s,large"])
+def test_a_model_without_name_or_folder_is_named(value: str) -> None:
+    told = refusal([*NEEDED, "--models", value])
+    assert "--models" in told
+    assert "is not NAME=FOLDER" in told

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from tear_server import __version__
 from tear_server.admission import Pool
 from tear_server.api import problems
+from tear_server.api.adapters import adapter_routes
 from tear_server.api.calls import Calls
 from tear_server.api.chat import chat_routes
 from tear_server.api.description import describe
@@ -100,5 +101,6 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
     app.include_router(reflection_routes(service))
     app.include_router(outcome_routes(service))
     app.include_router(witness_routes(service))
+    app.include_router(adapter_routes(service))
     app.include_router(meta_routes(service))
     return app

@@ -25,6 +25,7 @@ from tear_server.api.together import side_by_side
 from tear_server.budget import Caps
 from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
+from tear_server.registry import Served
 from tear_server.service import Service
 
 GONE = 499
@@ -42,8 +43,9 @@ def chat_routes(service: Service) -> APIRouter:
         session = session_named(body.session_id, request.headers)
         schema = None if body.response_format is None else await body.response_format.read()
         try:
+            served = service.look(body.model)
             plans = [
-                service.reflector.plan(_to_request(body, service, place, schema=schema, session=session))
+                service.plan(_to_request(body, service, served, place, schema=schema, session=session))
                 for place in range(body.n or 1)
             ]
         except RequestError as error:
@@ -58,15 +60,14 @@ def chat_routes(service: Service) -> APIRouter:
 
 
 def _to_request(
-    body: ChatRequest, service: Service, place: int, *, schema: str | None, session: str | None
+    body: ChatRequest, service: Service, served: Served, place: int, *, schema: str | None, session: str | None
 ) -> ReflectionRequest:
     body.refuse_unsupported()
-    model = body.model if body.model is not None else service.model
-    direct = service.is_direct(model)
     options = body.reflection
     return ReflectionRequest(
         id=f"refl-{uuid.uuid4().hex}",
-        model=model,
+        model=served.model,
+        adapter=served.adapter,
         conversation=to_conversation(body.messages),
         sampling=service.sampling.asked(
             temperature=body.temperature,
@@ -78,7 +79,7 @@ def _to_request(
         ),
         max_tokens=body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens,
         draft=options.draft,
-        bypass=direct or options.mode == "off" or body.reasoning_effort == "none",
+        bypass=not served.reflects or options.mode == "off" or body.reasoning_effort == "none",
         revise_threshold=service.revise_threshold if options.revise_threshold is None else options.revise_threshold,
         stops=body.stops,
         session=session,
@@ -103,7 +104,7 @@ class _Reply:
             "id": reply_id,
             "created": int(time.time()),
             "model": plans[0].request.model,
-            "system_fingerprint": service.adapter,
+            "system_fingerprint": plans[0].request.adapter,
         }
 
     async def stream(self) -> AsyncGenerator[bytes, None]:

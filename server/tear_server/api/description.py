@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from tear_chain.errors import (
+    AdapterError,
+    AdapterMismatch,
     BodyTooLarge,
     ContextOverflow,
     EngineDead,
@@ -27,6 +29,8 @@ from tear_server.api.gate import GUARDED, RATE_HEADERS
 from tear_server.api.problems import STATUSES
 from tear_server.call import INTERNAL_ERROR
 from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
+from tear_server.registry import AdapterBusy, AdapterConflict
+from tear_server.rollout import AdaptersOff
 
 KEY = "key"
 ERROR = replies.ErrorReply
@@ -52,6 +56,7 @@ class Operation:
 
 
 ANSWERS = (InvalidRequest, ContextOverflow, UnknownModel, EngineError, EngineDead)
+ROLLOUT = (InvalidRequest, AdaptersOff, EngineDead)
 STORED = (JournalOff, ReflectionNotFound, JournalFailed)
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/chat/completions": Operation(
@@ -96,6 +101,21 @@ OPERATIONS: Mapping[str, Operation] = {
         refusals=ANSWERS,
         examples={"Two answers": {"items": [{"messages": SAID, "answer": said} for said in (BLUNT, "Shall I come?")]}},
     ),
+    "GET /v1/adapters": Operation(reply=replies.AdapterList, refusals=ROLLOUT[:2]),
+    "POST /v1/adapters": Operation(
+        reply=replies.LineReply,
+        refusals=(*ROLLOUT, AdapterError, AdapterMismatch, AdapterConflict),
+        examples={
+            "Another version of the default model": {"path": "second"},
+            "A model of its own": {"path": "second", "model": "small"},
+        },
+    ),
+    "POST /v1/adapters/{model}/rollback": Operation(
+        reply=replies.LineReply, refusals=(*ROLLOUT, UnknownModel, AdapterError, AdapterConflict)
+    ),
+    "DELETE /v1/adapters/{name}": Operation(
+        reply=replies.RemovedReply, refusals=(*ROLLOUT, UnknownModel, AdapterConflict, AdapterBusy)
+    ),
     "GET /v1/models": Operation(reply=replies.ModelList),
     "GET /v1/models/{name}": Operation(reply=replies.ModelReply, refusals=(UnknownModel,)),
     "GET /health": Operation(reply=replies.HealthReply, failing=replies.HealthReply),
@@ -133,6 +153,7 @@ _STATUS_WORDS = {
     400: "The request cannot be served as it is",
     401: "No key, or none that is known",
     404: "There is no such thing here",
+    409: "That does not go with what is served now",
     413: "The body is too long",
     429: "The key has asked too often or for too much",
     500: "The server failed",

@@ -20,13 +20,12 @@ def meta_routes(service: Service) -> APIRouter:
 
     @routes.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        """The reflective model and its direct twin."""
+        """The reflective models and their direct twins."""
         return {"object": "list", "data": [_model(service, name) for name in service.models]}
 
     @routes.get("/v1/models/{name:path}")
     async def get_model(name: str) -> dict[str, Any]:
         """One of them."""
-        service.is_direct(name)
         return _model(service, name)
 
     @routes.get("/health")
@@ -42,12 +41,13 @@ def meta_routes(service: Service) -> APIRouter:
 
     @routes.get("/version")
     async def version() -> dict[str, Any]:
-        """This server, its chain format, base and adapter."""
+        """This server, its chain format, base and adapter: the default model's."""
+        adapter = service.registry.line(service.model).now
         return {
             "version": __version__,
             "format_version": FORMAT_VERSION,
             "base": {"name": service.base.name, "fingerprint": service.base.fingerprint},
-            "adapter": {"name": service.adapter, "metrics": dict(service.manifest.metrics)},
+            "adapter": {"name": adapter.name, "metrics": dict(adapter.manifest.metrics)},
         }
 
     @routes.get("/metrics")
@@ -70,6 +70,7 @@ async def _engine_state(service: Service, but: type[EngineDead] | tuple[()] = ()
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:
+    served = service.look(name)
     return {
         "id": name,
         "object": "model",
@@ -77,6 +78,6 @@ def _model(service: Service, name: str) -> dict[str, Any]:
         "owned_by": "the-tear",
         "root": service.base.name,
         "max_model_len": service.context,
-        "reflects": not service.is_direct(name),
-        "adapter": service.adapter,
+        "reflects": served.reflects,
+        "adapter": served.adapter,
     }

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from tear_chain.errors import (
+    AdapterError,
     BodyTooLarge,
     EngineDead,
     EngineError,
@@ -28,15 +29,21 @@ from tear_chain.errors import (
 from tear_server.call import current_call
 from tear_server.journal.errors import JournalFailed, JournalOff, ReflectionNotFound
 from tear_server.metrics import Metrics
+from tear_server.registry import AdapterBusy, AdapterConflict
+from tear_server.rollout import AdaptersOff
 
 STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (UnknownModel, 404),
     (JournalOff, 404),
     (ReflectionNotFound, 404),
+    (AdaptersOff, 404),
+    (AdapterConflict, 409),
+    (AdapterBusy, 409),
     (InvalidKey, 401),
     (RateLimited, 429),
     (BodyTooLarge, 413),
     (RequestError, 400),
+    (AdapterError, 400),
     (Overloaded, 503),
     (JournalFailed, 503),
     (EngineDead, 503),
@@ -55,7 +62,7 @@ _log = logging.getLogger("tear.api")
 
 def error_body(error: TearError) -> dict[str, Any]:
     """`{"error": {message, type, param, code}}`."""
-    kind = "invalid_request_error" if isinstance(error, RequestError) else "server_error"
+    kind = "invalid_request_error" if isinstance(error, RequestError | AdapterError) else "server_error"
     if isinstance(error, RateLimited):
         kind = "rate_limit_error"
     return _body(error.sentence(), kind=kind, param=error.param, code=error.code)
@@ -88,7 +95,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     async def on_tear_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TearError)
-        if isinstance(error, RequestError | Overloaded):
+        if isinstance(error, RequestError | AdapterError | Overloaded):
             metrics.rejected.labels(error.code).inc()
         return to_reply(error)
 

@@ -27,7 +27,7 @@ def reflection_routes(service: Service) -> APIRouter:
     @routes.post("/v1/reflections", response_model=None)
     async def create_reflection(body: ReflectionBody, request: Request) -> Response:
         """Reflect on a conversation, or on a draft that somebody else wrote."""
-        plan = service.reflector.plan(_to_request(body, service, session_named(body.session_id, request.headers)))
+        plan = service.plan(_to_request(body, service, session_named(body.session_id, request.headers)))
         if body.stream:
             return EventStream(_stream(service, plan))
         reflection = await unless_disconnected(request, service.answer(plan))
@@ -39,15 +39,16 @@ def reflection_routes(service: Service) -> APIRouter:
 
 
 def _to_request(body: ReflectionBody, service: Service, session: str | None) -> ReflectionRequest:
-    model = body.model if body.model is not None else service.model
+    served = service.look(body.model)
     return ReflectionRequest(
         id=f"refl-{uuid.uuid4().hex}",
-        model=model,
+        model=served.model,
+        adapter=served.adapter,
         conversation=to_conversation(body.messages),
         sampling=service.sampling.asked(temperature=body.temperature, top_p=body.top_p, seed=body.seed),
         max_tokens=body.max_completion_tokens,
         draft=body.draft,
-        bypass=service.is_direct(model),
+        bypass=not served.reflects,
         revise_threshold=service.revise_threshold if body.revise_threshold is None else body.revise_threshold,
         session=session,
         caps=Caps(draft=body.max_draft_tokens, witness=body.max_witness_tokens),

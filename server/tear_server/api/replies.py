@@ -333,6 +333,43 @@ class ModelList(TypedDict):
     data: list[ModelReply]
 
 
+class AdapterReply(TypedDict):
+    """A version that is loaded."""
+
+    id: str
+    object: Literal["adapter"]
+    name: str
+    rank: int
+    models: list[str]
+    before_in: list[str]
+    in_flight: int
+    metrics: dict[str, Any]
+
+
+class AdapterList(TypedDict):
+    """All versions."""
+
+    object: Literal["list"]
+    data: list[AdapterReply]
+
+
+class LineReply(TypedDict):
+    """What a model answers with, and what a rollback would put back."""
+
+    object: Literal["model.adapter"]
+    model: str
+    adapter: str
+    before: str | None
+
+
+class RemovedReply(TypedDict):
+    """What is served or loaded no more."""
+
+    id: str
+    object: Literal["model", "adapter"]
+    deleted: Literal[True]
+
+
 class HealthReply(TypedDict):
     """How the server fares; a message where it does not."""
 

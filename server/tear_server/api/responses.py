@@ -126,21 +126,21 @@ def response_routes(service: Service) -> APIRouter:
 
 
 def _plan(body: ResponseBody, service: Service, *, schema: str | None, session: str | None) -> Plan:
-    model = body.model if body.model is not None else service.model
-    direct = service.is_direct(model)
+    served = service.look(body.model)
     options = body.reflection
     effort = body.reasoning.effort if body.reasoning else None
     placed = to_messages(body.input, instructions=body.instructions)
     try:
-        return service.reflector.plan(
+        return service.plan(
             ReflectionRequest(
                 id=f"refl-{uuid.uuid4().hex}",
-                model=model,
+                model=served.model,
+                adapter=served.adapter,
                 conversation=to_conversation([each.message for each in placed]),
                 sampling=service.sampling.asked(temperature=body.temperature, top_p=body.top_p, seed=body.seed),
                 max_tokens=body.max_output_tokens,
                 draft=options.draft,
-                bypass=direct or options.mode == "off" or effort == "none",
+                bypass=not served.reflects or options.mode == "off" or effort == "none",
                 revise_threshold=(
                     service.revise_threshold if options.revise_threshold is None else options.revise_threshold
                 ),

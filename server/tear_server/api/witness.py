@@ -17,6 +17,7 @@ from tear_server.api.schemas import WitnessBody, session_named, to_conversation
 from tear_server.api.sse import unless_disconnected
 from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
+from tear_server.registry import DIRECT_SUFFIX, Served
 from tear_server.service import Service
 
 
@@ -28,16 +29,16 @@ def witness_routes(service: Service) -> APIRouter:
     async def create_witness(body: WitnessBody, request: Request) -> Response:
         """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
         admit(len(body.items), param="items")
-        session = session_named(body.session_id, request.headers)
-        plans = [_plan(body, index, service, session) for index in range(len(body.items))]
+        served, session = service.look(body.model), session_named(body.session_id, request.headers)
+        plans = [_plan(body, index, service, served, session) for index in range(len(body.items))]
         found = await unless_disconnected(request, _witness_all(service, plans))
         if found is None:
             return Response(status_code=GONE)
         reply = {
             "id": name_reply("witness-", keep_given=True),
             "object": "list",
-            "model": plans[0].request.model,
-            "adapter": service.adapter,
+            "model": served.model,
+            "adapter": served.adapter,
             "data": [_shown(index, reflection) for index, reflection in enumerate(found)],
             "usage": _total(found),
         }
@@ -46,16 +47,17 @@ def witness_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _plan(body: WitnessBody, index: int, service: Service, session: str | None) -> Plan:
+def _plan(body: WitnessBody, index: int, service: Service, served: Served, session: str | None) -> Plan:
     item, where = body.items[index], f"items[{index}]"
-    model = body.model if body.model is not None else service.model
-    if service.is_direct(model):
-        raise InvalidRequest(f"{model} answers without reflecting. Ask {service.model}.", param="model")
+    if not served.reflects:
+        model = served.model.removesuffix(DIRECT_SUFFIX)
+        raise InvalidRequest(f"{served.model} answers without reflecting. Ask {model}.", param="model")
     try:
-        return service.reflector.plan(
+        return service.plan(
             ReflectionRequest(
                 id=f"refl-{uuid.uuid4().hex}",
-                model=model,
+                model=served.model,
+                adapter=served.adapter,
                 conversation=to_conversation(item.messages),
                 sampling=service.sampling.asked(temperature=body.temperature, top_p=body.top_p, seed=body.seed),
                 draft=item.answer,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from folders import build_house
 from jsonschema import Draft202012Validator
 from scripted import ScriptedEngine
 from stories import KEPT, MODEL, REVISED, STORIES, Story, asking, play, service_over
@@ -25,7 +26,7 @@ from tear_server.keys import Key, make_key
 
 CHAT, OUTCOME = "/v1/chat/completions", "/v1/reflections/{reflection_id}/outcome"
 ALICE, ALICES = make_key()
-KEYS = {"alice": Key(sha256=ALICES, requests_per_minute=1)}
+KEYS = {"alice": Key(sha256=ALICES, requests_per_minute=1, admin=True)}
 EXAMPLES = [(name, title) for name, operation in OPERATIONS.items() for title in operation.examples]
 
 
@@ -88,9 +89,16 @@ async def journal_at(tmp_path: Path) -> AsyncIterator[Any]:
         yield store
 
 
-def described(tokenizer: ChainTokenizer, store: Any = None, *, story: Story = REVISED, **access: Any) -> Described:
-    engine = play(tokenizer, story)
-    service = service_over(engine, tokenizer)
+def described(
+    tokenizer: ChainTokenizer, store: Any = None, *, place: Path | None = None, story: Story = REVISED, **access: Any
+) -> Described:
+    """`place` is where a service lays its adapters whose adapters can be changed."""
+    if place is None:
+        engine = play(tokenizer, story)
+        service = service_over(engine, tokenizer)
+    else:
+        house = build_house(tokenizer, place, story=story)
+        engine, service = house.engine, house.service
     if store is not None:
         service = replace(service, journal=Journal(store, service.metrics))
     return Described(build_app(service, Access(**access)), engine)
@@ -162,9 +170,9 @@ async def test_the_description_is_served_where_the_page_reads_it(tokenizer: Chai
 
 @pytest.mark.parametrize(("name", "title"), EXAMPLES, ids=[title for _, title in EXAMPLES])
 async def test_an_example_is_answered_as_described(
-    tokenizer: ChainTokenizer, journal_at: Any, name: str, title: str
+    tokenizer: ChainTokenizer, journal_at: Any, tmp_path: Path, name: str, title: str
 ) -> None:
-    about = described(tokenizer, journal_at)
+    about = described(tokenizer, journal_at, place=tmp_path)
     shown = about.told(name)["requestBody"]["content"]["application/json"]["examples"][title]["value"]
     reply = await ask(about, name, shown)
     assert reply.status_code == (201 if name.endswith("/outcome") else 200), reply.text
@@ -172,8 +180,10 @@ async def test_an_example_is_answered_as_described(
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name.startswith("GET")])
-async def test_what_can_be_got_is_as_described(tokenizer: ChainTokenizer, journal_at: Any, name: str) -> None:
-    about = described(tokenizer, journal_at)
+async def test_what_can_be_got_is_as_described(
+    tokenizer: ChainTokenizer, journal_at: Any, tmp_path: Path, name: str
+) -> None:
+    about = described(tokenizer, journal_at, place=tmp_path)
     reply = await ask(about, name, None)
     assert reply.status_code == 200
     about.check(name, reply)
@@ -205,6 +215,32 @@ async def test_a_stored_outcome_is_as_described(tokenizer: ChainTokenizer, journ
     about.check("GET /v1/reflections/{reflection_id}", stored)
 
 
+@pytest.mark.parametrize("served", [True, False], ids=["changed", "off"])
+async def test_every_change_of_what_is_served_is_as_described(
+    tokenizer: ChainTokenizer, tmp_path: Path, served: bool
+) -> None:
+    about = described(tokenizer, place=tmp_path if served else None)
+    load, rollback, remove = "POST /v1/adapters", "POST /v1/adapters/{model}/rollback", "DELETE /v1/adapters/{name}"
+    seen = []
+    async with about.client() as http:
+        for name, at, body in (
+            (rollback, MODEL, None),
+            (load, "", {"path": "second"}),
+            (load, "", {"path": "second", "model": "small"}),
+            (load, "", {"path": "fourth"}),
+            (rollback, MODEL, None),
+            (rollback, "gpt", None),
+            (remove, "small", None),
+            (remove, MODEL, None),
+            (remove, "gpt", None),
+        ):
+            method, path = name.replace("{model}", at).replace("{name}", at).split(" ")
+            reply = await http.request(method, path, json=body)
+            about.check(name, reply)
+            seen.append(reply.status_code)
+    assert seen == ([409, 200, 200, 400, 200, 404, 200, 409, 404] if served else [404] * len(seen))
+
+
 # Refusals
 
 
@@ -228,7 +264,7 @@ async def test_every_refusal_of_a_post_is_as_described(tokenizer: ChainTokenizer
     await see(described(tokenizer, journal_at, max_body_bytes=1024), {"padding": "x" * 2000})
     await see(described(tokenizer, journal_at, max_requests=0), body)
     expected = {400, 401, 413, 429, 503}
-    if name.endswith("/outcome"):
+    if name.endswith("/outcome") or name == "POST /v1/adapters":
         await see(described(tokenizer), body)
         expected |= {404}
     else:

@@ -87,7 +87,12 @@ def journal_of(service: Service) -> Journal:
 
 
 def plan(service: Service, name: str = "refl-1", **fields: Any) -> Plan:
-    request = {"id": name, "model": MODEL, "conversation": Conversation.asking("Am I any good?")} | fields
+    request = {
+        "id": name,
+        "model": MODEL,
+        "adapter": ADAPTER,
+        "conversation": Conversation.asking("Am I any good?"),
+    } | fields
     return service.reflector.plan(ReflectionRequest(**request))
 
 
