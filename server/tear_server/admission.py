@@ -121,8 +121,11 @@ class Admission:
         if self._account is not None:
             self._account.charge(requests=more)
 
-    def leave(self, *, tokens: int) -> None:
-        """Make room, and charge the tokens that were used."""
+    def leave(self) -> None:
+        """Make room."""
         self._pool.leave(self._count)
+
+    def charge(self, tokens: int) -> None:
+        """Put on the account what was used."""
         if self._account is not None:
             self._account.charge(tokens=tokens)

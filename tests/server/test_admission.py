@@ -119,7 +119,7 @@ def test_a_request_is_let_in_for_all_its_reflections_and_leaves_with_all(clock: 
     admission.widen(5, param="n")
     assert alice.requests is not None
     assert (pool.inside, alice.requests.left(now_s=0)) == (5, 96)
-    admission.leave(tokens=0)
+    admission.leave()
     assert pool.inside == 0
 
 
@@ -132,7 +132,7 @@ def test_who_finds_no_room_for_all_holds_what_it_had(clock: Clock) -> None:
         admission.widen(5, param="n")
     assert alice.requests is not None
     assert (pool.inside, alice.requests.left(now_s=0)) == (5, 100)
-    admission.leave(tokens=0)
+    admission.leave()
     assert pool.inside == 4
 
 

@@ -75,7 +75,8 @@ class Gate:
             await self._app(scope, receive, send)
         finally:
             if admission is not None:
-                admission.leave(tokens=usage_of(call).total)
+                admission.leave()
+                admission.charge(usage_of(call).total)
 
     def _identify(self, scope: Scope) -> str | None:
         if self._keys is None:
