@@ -56,7 +56,7 @@ def test_any_text_can_be_said(http: httpx.Client, target: Target, text: str) -> 
 
 @pytest.mark.parametrize("where", ["messages", "draft", "stop", "model"])
 def test_a_null_character_is_refused(http: httpx.Client, target: Target, where: str) -> None:
-    """PostgreSQL and C strings cannot hold it: a journal would fail on it later."""
+    """Much that text goes through on its way, databases among them, ends it there."""
     body: dict[str, Any] = {"model": target.model, "messages": MESSAGES}
     match where:
         case "messages":

@@ -22,7 +22,7 @@ def _whole(text: str) -> str:
         # JSON can carry half a surrogate pair, UTF-8 cannot: it would break the reply that repeats it.
         raise ValueError("half of a surrogate pair is no text") from exc
     if "\0" in text:
-        raise ValueError("a null character cannot be kept by every journal")
+        raise ValueError("a null character is no text")
     return text
 
 
