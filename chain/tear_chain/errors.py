@@ -7,7 +7,8 @@ TearError
 │   ├── UnknownModel        no such model here
 │   ├── InvalidKey          no API key, or none that is known
 │   ├── RateLimited         this key has asked too often
-│   └── BodyTooLarge        more bytes than the server reads
+│   ├── BodyTooLarge        more bytes than the server reads
+│   └── BodyTooSlow         fewer bytes than were announced, for too long
 ├── Overloaded              the server has as much to do as it takes on
 ├── ArtifactError           a file or folder on disk that cannot be used
 │   ├── BaseError           not a prepared base, or a damaged one
@@ -92,6 +93,13 @@ class BodyTooLarge(RequestError):
     """The request has more bytes than the server reads."""
 
     code = "request_too_large"
+
+
+class BodyTooSlow(RequestError):
+    """The request's bytes did not come in time."""
+
+    code = "request_timeout"
+    retryable = True
 
 
 class Overloaded(TearError):

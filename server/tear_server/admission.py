@@ -78,17 +78,13 @@ class Pool:
         self.limit = limit
         self.inside = 0
 
-    def check(self, count: int = 1) -> None:
-        """`Overloaded` if there is no room for as many."""
+    def enter(self, count: int = 1) -> None:
+        """Go in; `Overloaded` if there is no room for as many. Whoever went in must `leave`."""
         if self.inside + count > self.limit:
             raise Overloaded(
                 f"The server works on {self.limit} reflections, as many as it takes on at once.",
                 retry_after_s=RETRY_AFTER_S,
             )
-
-    def enter(self, count: int = 1) -> None:
-        """Go in; `Overloaded` if there is no room. Whoever went in must `leave`."""
-        self.check(count)
         self.inside += count
 
     def leave(self, count: int = 1) -> None:
@@ -105,7 +101,7 @@ class Admission:
         self._count = 0
 
     def enter(self) -> None:
-        """Go in as one reflection; `Overloaded` if there is no room. Whoever went in must `leave`."""
+        """Go in as one reflection; `Overloaded` if there is no room."""
         self._pool.enter()
         self._count = 1
 
@@ -122,7 +118,7 @@ class Admission:
             self._account.charge(requests=more)
 
     def leave(self) -> None:
-        """Make room."""
+        """Make the room that was taken."""
         self._pool.leave(self._count)
 
     def charge(self, tokens: int) -> None:

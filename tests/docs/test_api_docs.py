@@ -20,6 +20,7 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.wire import EVENT_NAMES, load_event, load_reflection
 from tear_chain.words import Outcome, Problem, Stage, Status
 from tear_server.api.app import build_app
+from tear_server.api.gate import BODY_LIMIT_S
 from tear_server.api.problems import CODES, STATUSES
 from tear_server.api.sse import KEEP_ALIVE, KEEP_ALIVE_S
 from tear_server.budget import MIN_ANSWER, MIN_WITNESS, REFLECTED_ANSWER
@@ -132,6 +133,10 @@ def test_the_page_tells_the_least_room_for_each_thing() -> None:
         int(number) for row in PAGE.section("Token limits").rows("Room left") for number in re.findall(r"\d+", row[0])
     ]
     assert told == [MIN_WITNESS + 2 * REFLECTED_ANSWER, MIN_WITNESS + MIN_ANSWER, MIN_ANSWER]
+
+
+def test_the_page_tells_how_long_a_body_may_take() -> None:
+    assert f"did not come whole within {BODY_LIMIT_S:g} seconds" in PAGE.section("Errors").text
 
 
 def test_the_page_tells_how_long_a_stream_is_silent() -> None:

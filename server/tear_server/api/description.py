@@ -12,6 +12,7 @@ from tear_chain.errors import (
     AdapterError,
     AdapterMismatch,
     BodyTooLarge,
+    BodyTooSlow,
     ContextOverflow,
     EngineDead,
     EngineError,
@@ -153,6 +154,7 @@ _STATUS_WORDS = {
     400: "The request cannot be served as it is",
     401: "No key, or none that is known",
     404: "There is no such thing here",
+    408: "The body did not come in time",
     409: "That does not go with what is served now",
     413: "The body is too long",
     429: "The key has asked too often or for too much",
@@ -196,7 +198,9 @@ def _codes(name: str, operation: Operation, *, keyed: bool) -> dict[int, list[st
     method, _, path = name.partition(" ")
     gates: Sequence[type[TearError]] = ()
     if path.startswith(GUARDED):
-        of_work = (BodyTooLarge, Overloaded, *((RateLimited,) if keyed else ())) if method == "POST" else ()
+        of_work = (
+            (BodyTooLarge, BodyTooSlow, Overloaded, *((RateLimited,) if keyed else ())) if method == "POST" else ()
+        )
         gates = ((InvalidKey,) if keyed else ()) + of_work
     found: dict[int, list[str]] = {500: []}
     for kind in (*gates, *operation.refusals):

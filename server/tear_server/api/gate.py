@@ -5,13 +5,14 @@ Pure ASGI: the framework's own middleware would hide a client's disconnect from 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tear_chain.errors import BodyTooLarge, InvalidKey, TearError
+from tear_chain.errors import BodyTooLarge, BodyTooSlow, InvalidKey, TearError
 from tear_server.admission import Account, Admission, Bucket, Pool
 from tear_server.api.problems import to_reply
 from tear_server.api.usage import usage_of
@@ -21,6 +22,8 @@ from tear_server.metrics import Metrics
 
 GUARDED = "/v1/"
 ADMIN = "/v1/adapters"
+BODY_LIMIT_S = 30.0
+"""How long a body may take: who sends it has a place in the pool meanwhile."""
 UNITS = ("requests", "tokens")
 RATE_HEADERS = tuple(f"x-ratelimit-{what}-{unit}" for unit in UNITS for what in ("limit", "remaining", "reset"))
 
@@ -52,31 +55,29 @@ class Gate:
         if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
             await self._app(scope, receive, send)
             return
-        call, admission = current_call(), None
+        call = current_call()
         assert call is not None, "`Calls` is around the whole application"
         try:
-            call.key = self._identify(scope)
-            if scope["method"] == "POST":
-                account = self._accounts.get(call.key or "")
-                if account is not None:
-                    send = self._telling(send, account)
-                    account.ask()
-                # Asked before the body is read, so that a full server says so at once; and again after it.
-                self._pool.check()
-                receive = await _whole_body(Headers(scope=scope), receive, self._max_body_bytes)
-                admission = Admission(self._pool, account)
-                admission.enter()
-        except TearError as error:
-            self._metrics.rejected.labels(error.code).inc()
-            await to_reply(error)(scope, receive, send)
-            return
-        call.admission = admission
-        try:
+            try:
+                call.key = self._identify(scope)
+                if scope["method"] == "POST":
+                    account = self._accounts.get(call.key or "")
+                    if account is not None:
+                        send = self._telling(send, account)
+                        account.ask()
+                    # Before the body is read: a full server says so at once, and holds only bodies that it works on.
+                    call.admission = Admission(self._pool, account)
+                    call.admission.enter()
+                    receive = await _whole_body(Headers(scope=scope), receive, self._max_body_bytes)
+            except TearError as error:
+                self._metrics.rejected.labels(error.code).inc()
+                await to_reply(error)(scope, receive, send)
+                return
             await self._app(scope, receive, send)
         finally:
-            if admission is not None:
-                admission.leave()
-                admission.charge(usage_of(call).total)
+            if call.admission is not None:
+                call.admission.leave()
+                call.admission.charge(usage_of(call).total)
 
     def _identify(self, scope: Scope) -> str | None:
         if self._keys is None:
@@ -118,22 +119,26 @@ class Gate:
 
 
 async def _whole_body(headers: Headers, receive: Receive, limit: int) -> Receive:
-    """Read the body here, as far as it may go; what comes after it (a disconnect) is still `receive`'s to tell."""
+    """Read the body here, as far and as long as it may go; what comes after it (a disconnect) `receive` still tells."""
     too_large = BodyTooLarge(f"The request is longer than {limit} bytes, the most that is read here.")
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise too_large
     parts: list[bytes] = []
     size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise too_large
-        more = message.get("more_body", False)
+    try:
+        async with asyncio.timeout(BODY_LIMIT_S):
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    break
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise too_large
+                more = message.get("more_body", False)
+    except TimeoutError as exc:
+        raise BodyTooSlow(f"The request did not come whole within {BODY_LIMIT_S:g} s.") from exc
     unread: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": more}]
     if more:
         unread.append({"type": "http.disconnect"})

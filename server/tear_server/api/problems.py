@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from tear_chain.errors import (
     AdapterError,
     BodyTooLarge,
+    BodyTooSlow,
     EngineDead,
     EngineError,
     EngineLate,
@@ -42,6 +43,7 @@ STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (InvalidKey, 401),
     (RateLimited, 429),
     (BodyTooLarge, 413),
+    (BodyTooSlow, 408),
     (RequestError, 400),
     (AdapterError, 400),
     (Overloaded, 503),

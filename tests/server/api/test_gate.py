@@ -12,6 +12,7 @@ from stories import KEPT, MODEL, REVISED, asking, play, service_over, until
 
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
+from tear_server.api import gate
 from tear_server.api.app import Access, build_app
 from tear_server.api.gate import RATE_HEADERS
 from tear_server.keys import Key, make_key
@@ -106,6 +107,39 @@ async def test_a_full_server_refuses_at_once_and_has_room_again_later(tokenizer:
     assert (refused.headers["retry-after"], refused.headers["x-should-retry"]) == ("1", "true")
     assert (ready.status_code, later.status_code) == (200, 200)
     assert len(engine.asked) == 2 + 1
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    tokenizer: ChainTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(gate, "BODY_LIMIT_S", 0.01)
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), max_requests=1)) as http:
+        refused = await http.post(CHAT, content=pieces())
+        later = await http.post(CHAT, json=asking())
+    assert (refused.status_code, refused.json()["error"]["code"]) == (408, "request_timeout")
+    assert (refused.headers["x-should-retry"], later.status_code) == ("true", 200)
+
+
+async def test_who_leaves_while_it_sends_leaves_its_place(tokenizer: ChainTokenizer) -> None:
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield b""
+
+    async with client(app_over(tokenizer, play(tokenizer, KEPT), max_requests=1)) as http:
+        sending = asyncio.create_task(http.post(CHAT, content=pieces()))
+        await begun.wait()
+        full = await http.post(CHAT, json=asking())
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        later = await http.post(CHAT, json=asking())
+    assert (full.status_code, later.status_code) == (503, 200)
 
 
 async def test_a_full_server_refuses_before_it_reads_a_body(tokenizer: ChainTokenizer) -> None:
