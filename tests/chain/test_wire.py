@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from tear_chain.events import Completed, Event, Failed, StageCompleted, StageStarted, TextDelta, Witnessed
+from tear_chain.events import Completed, Event, Failed, ScoredToken, StageCompleted, StageStarted, TextDelta, Witnessed
 from tear_chain.wire import EVENT_NAMES, dump_event, dump_reflection, load_event, load_reflection
 from tear_chain.words import Decision, Field, Outcome, Problem, Reflection, Scene, Stage, StageReport, Status
 
@@ -99,3 +99,22 @@ def test_the_json_object_says_the_words_of_the_product() -> None:
     ]
     assert (dumped["status"], dumped["decision"], dumped["problems"][0]) == ("malformed", "revise", "missing_ripples")
     assert list(dumped["witness"]) == ["who", "impact", "ripples", "weight"]
+
+
+def test_scored_tokens_stay_off_the_wire() -> None:
+    """They are bytes, perhaps no whole character, and replies tell them in a shape of their own."""
+    delta = TextDelta(Stage.DRAFT, None, "so", tokens=3, scored=(ScoredToken(b"\xf0\x9f", -1.0, ()),))
+    name, data = dump_event(delta)
+    assert json.loads(data) == {"stage": "draft", "field": None, "text": "so", "tokens": 3}
+    assert load_event(name, data) == TextDelta(Stage.DRAFT, None, "so", tokens=3)
+
+
+def test_a_delta_of_an_earlier_version_is_read() -> None:
+    read = load_event("text.delta", '{"stage": "draft", "field": null, "text": "so"}')
+    assert read == TextDelta(Stage.DRAFT, None, "so")
+
+
+def test_a_reflection_of_an_earlier_version_is_read() -> None:
+    dumped = dump_reflection(REFLECTION)
+    del dumped["answer_stage"]
+    assert load_reflection(json.dumps(dumped)).answer_stage is None
