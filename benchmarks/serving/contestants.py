@@ -11,7 +11,7 @@ from serving.processes import Recipe, free_port
 from tear_chain.manifest import load_manifest
 from tear_chain.prepared import load_prepared
 from tear_server.assembly import DEFAULT_CONTEXT
-from tear_server.embedded import CPU_BATCH_TOKENS, CPU_BLOCK_TOKENS, ENVIRONMENT, MAX_ADAPTERS
+from tear_server.embedded import CPU_BATCH_TOKENS, CPU_BLOCK_TOKENS, ENVIRONMENT
 
 HERE = Path(__file__).parent.parent
 PEERS = HERE.parent / ".peers-bench" / "bin"
@@ -59,13 +59,15 @@ def vllm(artefacts: Artefacts) -> Recipe:
             *("--max-model-len", str(context), "--max-num-batched-tokens", str(max(context, CPU_BATCH_TOKENS))),
             *("--enable-prefix-caching", "--no-enable-chunked-prefill", "--block-size", str(CPU_BLOCK_TOKENS)),
             *("--enable-lora", "--lora-modules", f"{MODEL}={artefacts.adapter}", "--max-loras", "1"),
-            *("--max-lora-rank", str(load_manifest(artefacts.adapter).rank), "--max-cpu-loras", str(MAX_ADAPTERS)),
+            *("--max-lora-rank", str(load_manifest(artefacts.adapter).rank), "--max-cpu-loras", "1"),
             *("--generation-config", "vllm", "--seed", "0", "--enable-prompt-tokens-details"),
             *("--uvicorn-log-level", "warning", "--disable-uvicorn-access-log"),
+            *("--middleware", "serving.limit.LimitIsLength"),
         ],
         port,
         "/health",
         {**ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "1"},
+        folder=HERE,
     )
 
 

@@ -148,7 +148,7 @@ async def _call_three_times(client: Client, vllm: Server, question: str, reflect
 
 
 async def _ask_optillm(client: Client, optillm: Server, vllm: Server, question: str, reflection: Reflection) -> Told:
-    """At most as many tokens as we generated; it passes on no wish for more, so the model may end earlier."""
+    """As many tokens as we generated: the server behind it takes the limit for the length (`limit.py`)."""
     limit = sum(report.tokens for report in reflection.stages)
     before = await client.counters(vllm.url)
     body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "max_tokens": limit, **SAMPLING}
