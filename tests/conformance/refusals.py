@@ -49,6 +49,10 @@ NOT_COUNTS: tuple[Any, ...] = ("many", 1.5, [], {}, 0, -1, NAN, INFINITY, -(10**
 NOT_SEEDS: tuple[Any, ...] = ("luck", 1.5, [], {}, 2**63, -(2**63) - 1, 10**400, NAN, INFINITY)
 NOT_FLAGS: tuple[Any, ...] = ("perhaps", 2, [], {})
 
+NOT_SCHEMAS: tuple[Any, ...] = tuple(
+    {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    for schema in (1, [], {"type": "poem"}, {"$ref": "http://elsewhere.example/a"}, {"not": {}})
+)
 SAMPLING: Mapping[str, tuple[Any, ...]] = {
     "temperature": (*NOT_NUMBERS, -0.1, 2.1),
     "top_p": (*NOT_NUMBERS, 0, -0.5, 1.1),
@@ -69,8 +73,10 @@ WRONG: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "stream_options": ("usage", 1, []),
         "include_reasoning": NOT_FLAGS,
         "reasoning_effort": (1, [], {}),
-        "reflection": ("off", 1, []),
-        "response_format": ("text", 1, [], {"type": "poem"}),
+        "reflection": ("off", 1, [], {"max_draft_tokens": 0}, {"max_witness_tokens": 10**6}, {"expose": ["all"]}),
+        "response_format": ("text", 1, [], {}, {"type": "poem"}, {"type": "json_schema"}, *NOT_SCHEMAS),
+        "logprobs": NOT_FLAGS,
+        "top_logprobs": ("many", 1.5, [], {}, -1, 21, 5),
         "tools": ("all", {}, [{"type": "function", "function": {"name": "look_up"}}]),
         "functions": ("all", {}, [{"name": "look_up"}]),
         "tool_choice": ("required", {"type": "function", "function": {"name": "look_up"}}),
@@ -85,7 +91,8 @@ WRONG: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "metadata": ("a", [], {"a": 1}, {"a": HALF}, {HALF: "a"}),
         "reasoning": ("high", 1, []),
         "reflection": ("off", 1, []),
-        "text": ("plain", 1, []),
+        "text": ("plain", 1, [], {"format": "text"}, {"format": {}}, {"format": {"type": "json_schema"}}),
+        "top_logprobs": ("many", 1.5, [], {}, -1, 21),
         "tools": ("all", {}, [{"type": "function", "name": "look_up"}]),
         "previous_response_id": ("resp_1",),
         "conversation": ("conv_1",),
@@ -188,7 +195,7 @@ NAMED: tuple[Refusal, ...] = (
     Refusal("responses-input-half", "responses", {"input": HALF}, "input"),
     Refusal("responses-input-blank", "responses", {"input": " "}, "input"),
     Refusal("responses-effort", "responses", {"reasoning": {"effort": 1}}, "reasoning.effort"),
-    Refusal("responses-format", "responses", {"text": {"format": {"type": "poem"}}}, "text.format"),
+    Refusal("responses-format", "responses", {"text": {"format": {"type": "poem"}}}, "text.format.type"),
     Refusal("witness-no-answer", "witness", {"items": [{"messages": ASKED}]}, "items[0].answer"),
     _saying("content-blanks", "messages", {"role": "user", "content": " " * 2_000_000 + "a"}),
     Refusal("witness-blank", "witness", {"items": [{"messages": ASKED, "answer": " "}]}, "items[0].answer"),

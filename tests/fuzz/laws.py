@@ -48,6 +48,7 @@ async def check(bench: Bench, case: Case) -> None:
     if case.is_hidden:
         hidden = await told_by_chat(bench, case, {**chat, "include_reasoning": False})
         assert hidden == replace(whole, reasoning="", reflection=None)
+    await _check_scores(bench, case, chat)
     if not case.spells:
         assert not [mark for mark in MARKS if mark in whole.content + whole.reasoning]
 
@@ -72,6 +73,22 @@ def _check_same(one: Told, other: Told) -> None:
     assert one.reasoning == other.reasoning
     assert one.reflection == other.reflection
     assert (one.finish, one.usage) == (other.finish, other.usage)
+
+
+async def _check_scores(bench: Bench, case: Case, chat: dict[str, Any]) -> None:
+    """The tokens with log-probabilities are the answer, byte for byte."""
+    asked = {**chat, "logprobs": True, "top_logprobs": 2}
+    whole, streamed = await told_by_chat(bench, case, asked), await told_by_chat_stream(bench, case, asked)
+    assert whole is not None
+    assert streamed is not None
+    _check_same(whole, streamed)
+    if whole.failed:
+        return
+    assert whole.scored == streamed.scored
+    if whole.scored is None:
+        assert whole.content in ("", case.draft), "only what the model did not write has none"
+    else:
+        assert whole.scored == whole.content.encode()
 
 
 def _check_alone(case: Case, whole: Told, alone: Told) -> None:

@@ -9,7 +9,7 @@ LIMITS = {
     "/v1/reflections": "max_completion_tokens",
     "/v1/responses": "max_output_tokens",
 }
-FEW = 16
+FEW = 2
 
 
 @schemathesis.hook

@@ -55,7 +55,13 @@ class TapeEngine:
                 maps, watched = watched[:size], watched[size:]
                 written += part
                 is_last = not tokens
-                yield Chunk(tuple(part), tuple(maps), cached_tokens=0, finish=finish if is_last else None)
+                yield Chunk(
+                    tokens=tuple(part),
+                    watched=tuple(maps),
+                    cached_tokens=0,
+                    finish=finish if is_last else None,
+                    likeliest=tuple(self._likeliest(token) for token in part) if generation.top_logprobs else (),
+                )
                 if is_last:
                     if finish is None:
                         raise EngineError("The tape is torn here.")
@@ -81,6 +87,10 @@ class TapeEngine:
                 return tokens, Finish.STOP
             if len(tokens) == generation.max_tokens:
                 return tokens, Finish.LENGTH
+
+    def _likeliest(self, token: int) -> Mapping[int, float]:
+        """The drawn one and two others, one of them no text."""
+        return {token: -0.5, self._tape.other: -1.0, 2: -2.0}
 
     def _watched(self, generation: Generation, tokens: Sequence[int]) -> list[Mapping[int, float]]:
         """By the id alone, so that it does not matter which request asked."""

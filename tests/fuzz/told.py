@@ -46,6 +46,8 @@ class Told:
     finish: str | None = None
     usage: Any = None
     failed: bool = False
+    scored: bytes | None = None
+    """The bytes of the tokens that have log-probabilities."""
 
 
 async def told_by_chat(bench: Bench, case: Case, body: dict[str, Any]) -> Told | None:
@@ -57,7 +59,9 @@ async def told_by_chat(bench: Bench, case: Case, body: dict[str, Any]) -> Told |
     message = choice["message"]
     assert message.get("reasoning") == message.get("reasoning_content")
     reflection = _untimed(message.get("reflection"))
-    return Told(message["content"], message.get("reasoning", ""), reflection, choice["finish_reason"], reply["usage"])
+    told = Told(message["content"], message.get("reasoning", ""), reflection, choice["finish_reason"], reply["usage"])
+    told.scored = _scored(choice["logprobs"])
+    return told
 
 
 async def told_by_chat_stream(bench: Bench, case: Case, body: dict[str, Any]) -> Told | None:
@@ -82,6 +86,8 @@ async def told_by_chat_stream(bench: Bench, case: Case, body: dict[str, Any]) ->
             told.reasoning += delta.get("reasoning", "")
             told.reflection = _untimed(delta.get("reflection"))
             told.finish = choice["finish_reason"]
+            if (scored := _scored(choice["logprobs"])) is not None:
+                told.scored = (told.scored or b"") + scored
     return told
 
 
@@ -140,6 +146,10 @@ async def told_by_reflection_stream(bench: Bench, case: Case, body: dict[str, An
 
 def _of_reflection(reflection: Any) -> Told:
     return Told(content=reflection["answer"], reflection=_untimed(reflection))
+
+
+def _scored(logprobs: Any) -> bytes | None:
+    return None if logprobs is None else b"".join(bytes(entry["bytes"]) for entry in logprobs["content"])
 
 
 def _events(content: bytes) -> list[ServerEvent]:
