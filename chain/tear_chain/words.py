@@ -122,7 +122,7 @@ class StageReport:
     first_token_seconds: float | None
     """From asking the engine to its first token; None when it generated nothing."""
     seconds: float
-    """From asking the engine to its last token."""
+    """From asking the engine to its last token, or until it was late."""
     finish: str
     """`stop`, `length`, `deadline`, or `supplied` for a draft that the caller brought."""
 

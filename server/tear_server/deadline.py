@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tear_chain.words import Stage
 from tear_server.engine import Chunk
@@ -18,7 +18,7 @@ class Deadlines:
     draft_s: float | None = None
     witness_s: float | None = None
     revision_s: float | None = None
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def limit_s(self, stage: Stage) -> float | None:
         """How long that stage may take."""

@@ -186,7 +186,7 @@ class _Meter:
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             first_token_seconds=self._first,
-            seconds=self._seconds,
+            seconds=time.monotonic() - self._asked if late else self._seconds,
             finish="deadline" if late else "length" if cut else "stop",
         )
 

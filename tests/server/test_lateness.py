@@ -141,6 +141,12 @@ async def test_neither_a_draft_nor_a_revision_in_time_is_an_error_with_a_name(to
         await reflect(tokenizer, hung(tokenizer, story, Stage.REVISED))
 
 
+async def test_a_late_stage_took_all_its_time(tokenizer: ChainTokenizer) -> None:
+    witness = (await reflect(tokenizer, hung(tokenizer, REVISED, Stage.WITNESS))).stages[-1]
+    assert (witness.tokens, witness.first_token_seconds) == (0, None)
+    assert witness.seconds >= 0.03
+
+
 @RELAYED
 @pytest.mark.parametrize("way", [slow, hung])
 @pytest.mark.parametrize("stage", [Stage.WITNESS, Stage.REVISED])
