@@ -2,30 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 
-import httpx
 import pytest
-import uvicorn
-from scripted import ScriptedEngine
 from starlette.requests import Request
 from starlette.types import Message
-from stories import MODEL, REVISED, asking, play, service_over, until
+from stories import until
 
-from tear_chain.tokenizer import ChainTokenizer
-from tear_chain.words import Stage
-from tear_server.api.app import build_app
 from tear_server.api.sse import DONE, KEEP_ALIVE, EventStream, data, named, unless_disconnected
-from tear_server.service import Service
 
-BODIES = {
-    "/v1/chat/completions": asking(),
-    "/v1/reflections": asking(),
-    "/v1/responses": {"input": "Am I any good?"},
-}
-PROMPTLY_S = 2
 HARD_TEXT = 'line\nbreak\r\n\u2028 "quotes" 👩‍👩‍👧‍👦 漢'
 
 
@@ -138,43 +123,3 @@ async def test_work_that_fails_fails() -> None:
 
     with pytest.raises(LookupError, match="lost"):
         await unless_disconnected(request(), work())
-
-
-@asynccontextmanager
-async def listening(service: Service) -> AsyncIterator[str]:
-    """The service on a real uvicorn in this event loop; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(build_app(service), log_level="warning", lifespan="off", ws="none")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await until(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
-
-
-async def read_all(client: httpx.AsyncClient, url: str, body: object) -> None:
-    async with client.stream("POST", url, json=body) as response:
-        async for _ in response.aiter_bytes():
-            pass
-
-
-@pytest.mark.parametrize("path", BODIES)
-@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("stage", list(Stage))
-async def test_a_client_who_leaves_stops_the_engines_work(
-    tokenizer: ChainTokenizer, stage: Stage, streamed: bool, path: str
-) -> None:
-    engine: ScriptedEngine = play(tokenizer, REVISED, hang_in=stage)
-    service = service_over(engine, tokenizer)
-    async with listening(service) as url, httpx.AsyncClient(timeout=30) as client:
-        reading = asyncio.create_task(read_all(client, url + path, BODIES[path] | {"stream": streamed}))
-        await until(lambda: engine.reached[-1:] == [stage])
-        assert len(engine.closed) == len(engine.asked) - 1
-        reading.cancel()
-        await until(lambda: len(engine.closed) == len(engine.asked), limit_s=PROMPTLY_S)
-        await until(lambda: service.metrics.registry.get_sample_value("tear_in_flight", {"model": MODEL}) == 0)
-    cancelled = {"model": MODEL, "outcome": "cancelled"}
-    assert service.metrics.registry.get_sample_value("tear_reflections_total", cancelled) == 1
