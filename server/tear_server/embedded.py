@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tear_chain.errors import EngineDead, EngineError
 from tear_server.engine import WATCHED_TOKENS, AdapterFiles, Chunk, Finish, Generation
+from tear_server.engine_args import check_known
+from tear_server.launch import launch
 from tear_server.turns import Turn, Turns
 
 if TYPE_CHECKING:
@@ -31,14 +34,22 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Those that vLLM can be started for."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
-_UNWATCHED: Mapping[int, float] = {}
+CORE = "EngineCore"
+"""How vLLM names its processes that are this one's children."""
+ANSWER_S = 1.0
+"""How long the core is waited for before it is asked whether it lives."""
 WORKER_EXTENSION = "tear_server.worker.WorkerExtension"
 """By name: it needs torch, which only the core's process loads before an adapter has been looked at."""
+_DIED = "The engine stopped while it generated."
+_UNWATCHED: Mapping[int, float] = {}
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # every file is local; a look at a hub would only delay the start
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork of a server at work would hold its port and its connections
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings are about its own insides; set the variable to see them
 }
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class EngineOptions:
     max_loras: int = 1
     """Adapters that are held, and that one batch may mix: a request whose adapter has no room would wait for as long
     as others are asked for without a pause."""
+    args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Any further ones, laid over all that is set here."""
 
 
 @asynccontextmanager
@@ -70,6 +83,30 @@ async def embedded_engine(
 
     Raises `EngineError` when vLLM cannot start; its own log has said why.
     """
+    vllm = await launch(
+        lambda: _start(base, adapter, name=name, options=options),
+        end=lambda started: started.shutdown(timeout=0),
+        processes=CORE,
+    )
+    engine = EmbeddedEngine(vllm, max_rank=_max_rank(adapter, options))
+    try:
+        await engine.prepare()
+        if adapter is not None:
+            await engine.load(adapter)
+        # Half a million objects of torch and vLLM stay for good; looking them over took a third of a second each time.
+        gc.collect()
+        gc.freeze()
+        yield engine
+    finally:
+        await asyncio.to_thread(vllm.shutdown, timeout=STOP_S)
+        engine.fail_all()
+        # Exceptions that libraries keep of optional imports hold this frame to the very end, and so would the frame
+        # hold the engine, whose finalizer needs modules that are gone by then.
+        del vllm, engine
+        gc.unfreeze()  # what this engine leaves behind is collected when another one starts
+
+
+def _start(base: Path, adapter: AdapterFiles | None, *, name: str, options: EngineOptions) -> AsyncLLM:
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(options.cpu_kv_cache_gib))
@@ -82,7 +119,6 @@ async def embedded_engine(
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    max_rank = _rank(options.max_lora_rank or (adapter.rank if adapter else 1))
     on_cpu = current_platform.is_cpu()
     arguments = AsyncEngineArgs(
         model=str(base),
@@ -100,7 +136,7 @@ async def embedded_engine(
         max_num_batched_tokens=max(options.max_model_len, CPU_BATCH_TOKENS) if on_cpu else None,
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
-        max_lora_rank=cast(Any, max_rank),
+        max_lora_rank=cast(Any, _max_rank(adapter, options)),
         max_loras=options.max_loras,
         max_cpu_loras=options.max_loras,
         generation_config="vllm",
@@ -111,24 +147,11 @@ async def embedded_engine(
         worker_extension_cls=WORKER_EXTENSION,
         seed=0,
     )
+    check_known(options.args, known={field.name for field in dataclasses.fields(arguments)}, on_cpu=on_cpu)
     try:
-        vllm = AsyncLLM.from_engine_args(arguments)
-    except (RuntimeError, ValueError, OSError) as exc:
+        return AsyncLLM.from_engine_args(dataclasses.replace(arguments, **options.args))
+    except (RuntimeError, ValueError, TypeError, OSError) as exc:
         raise EngineError(f"vLLM cannot start on {base}: {exc}") from exc
-    engine = EmbeddedEngine(vllm, max_rank=max_rank)
-    try:
-        await vllm.collective_rpc("keep_likeliest")
-        if adapter is not None:
-            await engine.load(adapter)
-        # Half a million objects of torch and vLLM stay for good; looking them over took a third of a second each time.
-        gc.collect()
-        gc.freeze()
-        yield engine
-    finally:
-        vllm.shutdown(timeout=STOP_S)
-        # Exceptions that libraries keep of optional imports hold this frame to the very end, and so would the frame
-        # hold the engine, whose finalizer needs modules that are gone by then.
-        del vllm, engine
 
 
 class EmbeddedEngine:
@@ -163,9 +186,17 @@ class EmbeddedEngine:
         self._dead_error = EngineDeadError
         self._refusal = (ValueError, VLLMError)
 
+    async def prepare(self) -> None:
+        """Bind the engine's processes to this one, and learn what generating would ask first."""
+        await self._answer(self._vllm.collective_rpc("end_with_process", args=(os.getpid(),)))
+        await self._answer(self._vllm.collective_rpc("keep_likeliest"))
+        await self._answer(self._vllm.get_supported_tasks())
+
     async def generate(self, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """Stream one generation; closing the iterator aborts it in the core."""
-        lora = None if generation.adapter is None else self._loras[generation.adapter]
+        lora = None if generation.adapter is None else self._loras.get(generation.adapter)
+        if lora is None and generation.adapter is not None:
+            raise EngineError(f"The adapter {generation.adapter} is not loaded.")
         in_turns = generation.watch_after is not None and self._has_room(generation)
         chunks = self._in_turns(generation, lora) if in_turns else self._at_once(generation, lora)
         try:
@@ -173,9 +204,12 @@ class EmbeddedEngine:
                 async for chunk in chunks:
                     yield chunk
         except self._dead_error as exc:
-            raise EngineDead("The engine stopped while it generated.") from exc
+            raise EngineDead(_DIED) from exc
         except self._refusal as exc:
-            raise EngineError(f"The engine refused the request: {str(exc) or type(exc).__name__}") from exc
+            if self._vllm.errored:
+                raise EngineDead(_DIED) from exc
+            reason = exc.__cause__ or exc
+            raise EngineError(f"The engine refused the request: {str(reason) or type(reason).__name__}") from exc
 
     async def _at_once(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
         whole = Turn(
@@ -193,7 +227,7 @@ class EmbeddedEngine:
                     tokens=tuple(completion.token_ids),
                     watched=_watched(completion.logprobs, generation.watch) if generation.watch else (),
                     cached_tokens=output.num_cached_tokens or 0,
-                    finish=Finish(completion.finish_reason) if completion.finish_reason else None,
+                    finish=_finish(completion.finish_reason),
                     likeliest=_likeliest(completion.logprobs) if generation.top_logprobs is not None else (),
                 )
 
@@ -219,6 +253,7 @@ class EmbeddedEngine:
         async with contextlib.aclosing(stream):
             async for output in stream:
                 completion = output.outputs[0]
+                _finish(completion.finish_reason)  # whether it ends is the turns' to say, but not whether it broke off
                 reading = turns.read(completion.token_ids)
                 if reading.then is not None:
                     take(reading.then)
@@ -267,9 +302,9 @@ class EmbeddedEngine:
             )
         lora = LoRARequest(files.name, self._loaded + 1, str(files.folder.resolve()))
         try:
-            await self._vllm.add_lora(lora)
-        except self._dead_error as exc:
-            raise EngineDead("The engine is not running.") from exc
+            await self._answer(self._vllm.add_lora(lora))
+        except EngineDead:
+            raise
         except Exception as exc:  # the core reports whatever went wrong there as a plain Exception
             raise EngineError(f"vLLM cannot load the adapter in {files.folder}: {exc}") from exc
         self._loaded += 1
@@ -279,10 +314,7 @@ class EmbeddedEngine:
         """Forget a LoRA."""
         lora = self._loras.pop(name, None)
         if lora is not None:
-            try:
-                await self._vllm.remove_lora(lora.lora_int_id)
-            except self._dead_error as exc:
-                raise EngineDead("The engine is not running.") from exc
+            await self._answer(self._vllm.remove_lora(lora.lora_int_id))
 
     async def health(self) -> None:
         """Ask vLLM; raise `EngineDead` if its core is gone."""
@@ -291,8 +323,38 @@ class EmbeddedEngine:
         except self._dead_error as exc:
             raise EngineDead("The engine is not running.") from exc
 
+    def fail_all(self) -> None:
+        """End what still waits for a core that is gone; vLLM tells it nothing where it was ended in time."""
+        self._vllm.output_processor.propagate_error(self._dead_error())
 
-def _rank(wanted: int) -> int:
+    async def _answer(self, call: Awaitable[Answer]) -> Answer:
+        """What the core answers to a call; `EngineDead` if it dies before, which vLLM would never notice."""
+        answering = asyncio.ensure_future(call)
+        try:
+            while not (await asyncio.wait({answering}, timeout=ANSWER_S))[0]:
+                await self.health()
+            return answering.result()
+        except self._dead_error as exc:
+            raise EngineDead("The engine is not running.") from exc
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+
+def _finish(reason: str | None) -> Finish | None:
+    match reason:
+        case None:
+            return None
+        case "stop" | "length":
+            return Finish(reason)
+        case "abort":  # what nobody left is aborted by a core that is being ended
+            raise EngineDead(_DIED)
+        case _:
+            raise EngineError(f"The engine gave the request up: {reason}.")
+
+
+def _max_rank(adapter: AdapterFiles | None, options: EngineOptions) -> int:
+    wanted = options.max_lora_rank or (adapter.rank if adapter else 1)
     if wanted > RANKS[-1]:
         raise EngineError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {wanted}.")
     return next(rank for rank in RANKS if rank >= wanted)

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from tear_server.deathwatch import Deathwatch
 
-class WorkerExtension:
+
+class WorkerExtension(Deathwatch):
     """Mixed into vLLM's worker class; its methods are called by `collective_rpc`."""
 
     model_runner: Any
