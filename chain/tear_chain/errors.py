@@ -10,6 +10,7 @@ TearError
 │   ├── BodyTooLarge        more bytes than the server reads
 │   └── BodyTooSlow         fewer bytes than were announced, for too long
 ├── Overloaded              the server has as much to do as it takes on
+├── Stopping                the server is being stopped and takes on nothing more
 ├── ArtifactError           a file or folder on disk that cannot be used
 │   ├── BaseError           not a prepared base, or a damaged one
 │   ├── AdapterError        not an adapter, or a damaged one
@@ -18,6 +19,7 @@ TearError
 ├── TrainingError           a training run that had to stop
 ├── EngineError             the engine failed while it worked
 │   ├── EngineDead          the engine is gone; nothing can be generated
+│   │   ├── EngineAway      but it is being started anew
 │   │   └── EngineUnreachable  no engine answers at the address given for it
 │   └── EngineLate          no answer came before the deadline
 └── Surprise                a failure that nobody gave a name
@@ -32,6 +34,8 @@ class TearError(Exception):
     code = "tear_error"
     retryable = False
     hint = ""
+    retry_after_s: float | None = None
+    """When to come again, where that is known."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -113,6 +117,14 @@ class Overloaded(TearError):
         self.retry_after_s = retry_after_s
 
 
+class Stopping(TearError):
+    """The server finishes what it has begun and takes on nothing more; nothing was begun."""
+
+    code = "stopping"
+    retryable = True
+    retry_after_s = 1.0
+
+
 class ArtifactError(TearError):
     """A file or folder on disk cannot be used; the message names it."""
 
@@ -163,7 +175,18 @@ class EngineDead(EngineError):
     """The engine is gone; it must be restarted before anything can be generated."""
 
     code = "engine_dead"
-    hint = "Restart the server; its log says why the engine stopped."
+    hint = "Ask again. If it stays so, restart the server: its log says why the engine stopped."
+
+
+class EngineAway(EngineDead):
+    """The engine is gone and is being started anew; nothing was begun."""
+
+    code = "engine_away"
+    hint = "Ask again later."
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class EngineUnreachable(EngineDead):

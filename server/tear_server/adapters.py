@@ -11,7 +11,7 @@ from tear_chain.format import witness_prompt
 from tear_chain.manifest import Manifest, check_fit, load_manifest
 from tear_chain.prepared import PreparedBase
 from tear_chain.tokenizer import ChainTokenizer
-from tear_server.engine import Engine, Generation, Sampling
+from tear_server.engine import AdapterFiles, Engine, Generation, Sampling
 
 CANARY_NATS = 1e-3
 """An adapter must move the log-probability of at least one control token by this much."""
@@ -38,7 +38,7 @@ def open_adapter(folder: Path, base: PreparedBase) -> Adapter:
     return Adapter(folder, manifest)
 
 
-async def sing_canary(engine: Engine, tokenizer: ChainTokenizer, adapter: Adapter) -> None:
+async def sing_canary(engine: Engine, tokenizer: ChainTokenizer, adapter: Adapter | AdapterFiles) -> None:
     """Compare base and adapter on one prompt; raise `AdapterError` if they do not differ.
 
     vLLM loads a LoRA whose keys match no module without a word and then serves the bare base

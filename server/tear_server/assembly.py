@@ -13,10 +13,13 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import sing_canary
 from tear_server.budget import Limits
 from tear_server.deadline import Deadlines
+from tear_server.door import Door
 from tear_server.embedded import EngineOptions, embedded_engine
 from tear_server.engine import AdapterFiles, AdapterHost, Engine, Sampling
+from tear_server.engine_args import check_allowed
 from tear_server.journal.address import read_address
 from tear_server.journal.journal import open_journal
+from tear_server.lifeline import Prove, lasting_engine
 from tear_server.lineup import Lineup, base_folder, read_lineup
 from tear_server.logs import VLLM_JSON_LOGS
 from tear_server.metrics import Metrics
@@ -35,6 +38,7 @@ DEFAULT_CONTEXT = 8192
 @asynccontextmanager
 async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
     """Start what answers; leaving the context ends it. Raises a `TearError` if something does not fit or start."""
+    check_allowed(settings.engine_args)
     journal_at = None if settings.journal is None else read_address(settings.journal.get_secret_value())
     lineup = read_lineup(settings)
     base, name = lineup.base, lineup.default
@@ -50,20 +54,23 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         log_config=VLLM_JSON_LOGS if settings.log_format == "json" else None,
         max_lora_rank=lineup.max_rank,
         max_loras=lineup.capacity,
+        args=settings.engine_args,
     )
     files = [AdapterFiles(adapter.name, adapter.folder, adapter.manifest.rank) for adapter in lineup.versions]
     registry = lineup.registry()
     metrics = Metrics()
+
+    async def prove(engine: Engine, loaded: AdapterFiles) -> None:
+        await sing_canary(engine, tokenizer, loaded)
+
     async with (
         open_tracing(settings.otlp_endpoint) as tracing,
         open_journal(journal_at, days=settings.journal_days, metrics=metrics) as journal,
         base_folder(lineup, settings) as folder,
-        _engine(settings, folder, files, name=name, options=options, metrics=metrics) as running,
+        _engine(settings, folder, files, name=name, options=options, prove=prove, metrics=metrics) as running,
         _rollout(settings, lineup, registry, running, tokenizer, metrics) as rollout,
     ):
         engine = running.engine
-        for adapter in lineup.versions:
-            await sing_canary(engine, tokenizer, adapter)
         limits = Limits(context=context, answer=settings.max_answer_tokens, witness=settings.max_witness_tokens)
         deadlines = Deadlines(
             draft_s=settings.draft_deadline_s,
@@ -83,6 +90,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             journal=journal,
             tracing=tracing,
             rollout=rollout,
+            door=running.door,
         )
         for model, line in registry.lines:
             metrics.announce(models=twins(model), adapter=line.now.name, base=base.fingerprint)
@@ -95,6 +103,7 @@ class _Running:
 
     engine: Engine
     host: AdapterHost | None
+    door: Door
 
 
 @asynccontextmanager
@@ -105,13 +114,19 @@ async def _engine(
     *,
     name: str,
     options: EngineOptions,
+    prove: Prove,
     metrics: Metrics,
 ) -> AsyncIterator[_Running]:
     if settings.engine is None:
-        async with embedded_engine(folder, files[0] if files else None, name=name, options=options) as embedded:
-            for each in files[1:]:
-                await embedded.load(each)
-            yield _Running(embedded, host=embedded)
+        first = files[0] if files else None
+        async with lasting_engine(
+            lambda: embedded_engine(folder, first, name=name, options=options),
+            files,
+            prove=prove,
+            restarts=settings.engine_restarts,
+            metrics=metrics,
+        ) as lasting:
+            yield _Running(lasting, host=lasting, door=Door(lasting.ailing))
         return
     if not files:
         raise InvalidRequest(
@@ -126,7 +141,10 @@ async def _engine(
     )
     window, on_retry = options.max_model_len, metrics.engine_retries.inc
     async with remote_engine(remote, files[0], name=name, context=window, on_retry=on_retry) as elsewhere:
-        yield _Running(elsewhere, host=None)
+        for each in files:
+            await prove(elsewhere, each)
+        metrics.engine_up.set(1)
+        yield _Running(elsewhere, host=None, door=Door())
 
 
 @asynccontextmanager

@@ -115,6 +115,12 @@ class Metrics:
         self.journal_failures = Counter(
             "tear_journal_failures_total", "Times that the journal could not be read or written.", registry=registry
         )
+        self.engine_up = Gauge(
+            "tear_engine_up", "1 while the engine can be asked, 0 while it cannot.", registry=registry
+        )
+        self.engine_restarts = Counter(
+            "tear_engine_restarts_total", "Times that a dead engine was started anew.", registry=registry
+        )
         self._adapter = Gauge(
             "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry
         )

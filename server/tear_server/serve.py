@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import ipaddress
 import logging
-import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import prometheus_client
 import uvicorn
@@ -17,13 +16,18 @@ import uvicorn
 from tear_chain.errors import InvalidRequest
 from tear_server.api.app import Access, build_app
 from tear_server.assembly import open_service
+from tear_server.door import Door
+from tear_server.embedded import CORE
 from tear_server.keys import load_keys
+from tear_server.launch import kill
 from tear_server.logs import set_up_logs
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
+from tear_server.stopping import StopSignals
 
-GRACE_S = 30
-"""How long running replies may go on once the server was asked to stop."""
+CLOSE_S = 5
+"""How long connections may take to close once the engine has ended; what is open then is cut."""
+_log = logging.getLogger("tear")
 
 
 async def serve(settings: ServerSettings) -> None:
@@ -31,8 +35,24 @@ async def serve(settings: ServerSettings) -> None:
     # Cheap checks first: a missing file or a taken port is said in a second, not after the engine has started.
     access = read_access(settings)
     with _bind(settings.host, settings.port) as listener:
-        async with open_service(settings) as service:
-            await _listen(service, access, listener)
+        await attend(open_service(settings), access, listener, drain_s=settings.drain_seconds)
+
+
+async def attend(
+    opening: AbstractAsyncContextManager[Service], access: Access, listener: socket.socket, *, drain_s: float
+) -> None:
+    """Open a service and answer for it until a signal asks to stop; then let what is at work end, for `drain_s`."""
+    with StopSignals(at_once=lambda: kill(CORE)) as signals:
+        try:
+            async with AsyncExitStack() as listening, opening as service:
+                signals.started()
+                server = await listening.enter_async_context(_listening(service, access, listener))
+                await _first_of(signals.asked(), asyncio.shield(server))
+                await _drain(service.door, signals, limit_s=drain_s)
+                # The engine ends before the server: whatever is still at work ends by an error that has a name.
+        except asyncio.CancelledError:
+            if not signals.is_asked:
+                raise
 
 
 def read_access(settings: ServerSettings) -> Access:
@@ -79,37 +99,59 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _listen(service: Service, access: Access, listener: socket.socket) -> None:
+@asynccontextmanager
+async def _listening(service: Service, access: Access, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
     config = uvicorn.Config(
         build_app(service, access),
         log_config=None,  # its lines go where all others go
         log_level="warning",
         access_log=False,
         ws="none",
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=CLOSE_S,
     )
     host, port, *_ = listener.getsockname()
-    logging.getLogger("tear").info("%s is ready on http://%s:%d", service.model, host, port)
-    with _signals_stay_here():
-        await uvicorn.Server(config).serve(sockets=[listener])
-
-
-@contextlib.contextmanager
-def _signals_stay_here() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more; the engine behind it must be ended first."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    _log.info("%s is ready on http://%s:%d", service.model, host, port)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield
+        yield serving
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `StopSignals`: they end the engine, too, and first let replies end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _drain(door: Door, signals: StopSignals, *, limit_s: float) -> None:
+    """Take on nothing new and wait for what is at work; not longer than `limit_s`, nor after a second signal."""
+    door.shut()
+    _log.info("stopping; replies at work may go on for %g s", limit_s)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await _first_of(door.empty(), signals.hurried())
+
+
+async def _first_of(*events: Awaitable[None]) -> None:
+    """Return when one of them has happened."""
+    waiting = {asyncio.ensure_future(event) for event in events}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for event in waiting:
+            event.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def run(settings: ServerSettings) -> None:
     """`serve` on an event loop of its own."""
     set_up_logs(settings.log_level, log_format=settings.log_format)
     logging.captureWarnings(True)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         asyncio.run(serve(settings))

@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tear_chain.events import Completed, Event
 from tear_chain.prepared import PreparedBase
 from tear_chain.words import Outcome, Reflection
 from tear_server.call import begin_run
+from tear_server.door import Door
 from tear_server.engine import Engine, Sampling
 from tear_server.journal.journal import Journal
 from tear_server.logs import with_fields
@@ -49,6 +50,8 @@ class Service:
     """None: no spans are made."""
     rollout: Rollout | None = None
     """None: what is served stays as it was at the start."""
+    door: Door = field(default_factory=Door)
+    """Whether new work is let in."""
 
     @property
     def model(self) -> str:

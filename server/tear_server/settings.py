@@ -43,6 +43,17 @@ def _split_folders(given: object) -> object:
 NamedFolders = Annotated[dict[str, Path], NoDecode, BeforeValidator(_split_folders)]
 
 
+def _mapping(given: Any) -> Any:
+    """What a flag, a variable or a file gives as text, read as YAML, which JSON is, too."""
+    try:
+        return yaml.safe_load(given) if isinstance(given, str) else given
+    except yaml.YAMLError as exc:
+        raise ValueError("expected a mapping, such as {name: value}") from exc
+
+
+EngineArgs = Annotated[dict[str, Any], NoDecode, BeforeValidator(_mapping)]
+
+
 class ServerSettings(BaseSettings):
     """Serve a prepared base with its adapter: draft, witness, keep or revise."""
 
@@ -130,6 +141,12 @@ class ServerSettings(BaseSettings):
     """vLLM on a CPU: GiB for the KV cache."""
     max_num_seqs: int | None = Field(default=None, ge=1)
     """vLLM: sequences in one batch."""
+    engine_args: EngineArgs = Field(default_factory=dict)
+    """vLLM: any further arguments under its own names, as YAML or JSON: {max_num_batched_tokens: 8192}."""
+    engine_restarts: int = Field(default=3, ge=0)
+    """How many times in 10 minutes a dead engine is started anew before it is given up."""
+    drain_seconds: float = Field(default=30, ge=0)
+    """How long replies at work may go on once the server was asked to stop."""
     log_level: LogLevel = "info"
     """How much the server says."""
     log_format: LogFormat = "text"

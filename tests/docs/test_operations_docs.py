@@ -25,11 +25,13 @@ from tear_chain.words import Stage
 from tear_server.api.app import Access, build_app
 from tear_server.command import key_command
 from tear_server.embedded import STOP_S
+from tear_server.engine_args import REFUSED
 from tear_server.journal.command import journal_app
 from tear_server.journal.store import WRITE_LIMIT_S
 from tear_server.keys import Key, make_key
+from tear_server.lifeline import LONGEST_PAUSE_S, LONGEST_WAIT_S, PAUSE_S, WINDOW_S
 from tear_server.metrics import Metrics
-from tear_server.serve import GRACE_S
+from tear_server.serve import CLOSE_S
 from tear_server.settings import ServerSettings
 from tear_server.spans import Tracing
 
@@ -78,6 +80,8 @@ def test_every_setting_is_told_with_its_flag_variable_and_default(name: str) -> 
     _, variable, default, meaning = SETTINGS[flag]
     assert variable == f"`TEAR_{name.upper()}`"
     value = field.default
+    if field.default_factory is dict:
+        value = None
     shown = "required" if value is PydanticUndefined else "–" if value in (None, "") else f"`{value!s}`"
     assert default == (shown.lower() if isinstance(value, bool) else shown)
     assert meaning
@@ -97,8 +101,21 @@ def test_every_metric_is_told_with_its_type_and_labels(name: str) -> None:
     assert meaning
 
 
+def test_every_engine_argument_that_is_refused_is_told_with_the_reason() -> None:
+    told = PAGE.section("Engine arguments").told("Refused")
+    assert set(told) - {"enable_chunked_prefill"} == set(REFUSED)
+    for name, reason in REFUSED.items():
+        assert told[name][1].lower() == reason.lower()
+
+
 def test_the_page_tells_how_long_things_take_at_most() -> None:
-    assert f"may go on for {GRACE_S} seconds, then vLLM has {STOP_S} to end" in PAGE.section("Stopping").text
+    drain_s = ServerSettings.model_fields["drain_seconds"].default
+    stopping, restarts = PAGE.section("Stopping").text, PAGE.section("Restarts").text
+    assert f"`--drain-seconds` ({drain_s}) at most" in stopping
+    assert f"vLLM has {STOP_S} seconds to end, connections {CLOSE_S} to close" in stopping
+    pauses = ", ".join(f"{PAUSE_S * (2**count - 1):g}" for count in (1, 2, 3))
+    assert f"within {WINDOW_S / 60:g} minutes after {pauses} … seconds, {LONGEST_PAUSE_S:g} at most" in restarts
+    assert f"what the last start took, {LONGEST_WAIT_S:g} seconds at most" in restarts
     assert f"longer than {WRITE_LIMIT_S:g} seconds" in PAGE.section("Journal").text
 
 
@@ -129,6 +146,7 @@ def test_no_metric_is_named_that_is_not_there(page: Page) -> None:
 def test_what_is_said_of_codes_and_problems_stands_in_the_api_page() -> None:
     api = read("api.md")
     named = {code for row in PAGE.section("Limits").rows("Limit") for code in quoted(row[1])} - {"retry-after"}
+    named |= {code for row in PAGE.section("Health").rows("Probe") for code in quoted(row[2])}
     told = {code.split(" ")[-1] for code in named}
     assert told <= set(api.named("Code"))
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tear_chain.errors import AdapterError, ArtifactError, BaseError, InvalidRequest
-from tear_server.serve import _signals_stay_here, serve
+from tear_server.serve import serve
 from tear_server.settings import ServerSettings
 
 
@@ -103,9 +102,7 @@ async def test_a_refused_start_does_not_wait_for_vllm(tmp_path: Path) -> None:
     assert ("vllm" in sys.modules) == loaded
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_that_uvicorn_raises_once_more_does_not_reach_python(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with _signals_stay_here():
-        signal.raise_signal(number)
-    assert signal.getsignal(number) is before
+async def test_what_would_break_the_chain_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"model \(there is a setting") as refused:
+        await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path, port=0, engine_args={"model": "other"}))
+    assert refused.value.param == "engine_args"

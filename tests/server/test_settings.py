@@ -95,6 +95,9 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(
         "gpu_memory_utilization": "0.5",
         "cpu_kv_cache_gib": "2",
         "max_num_seqs": "4",
+        "engine_args": "{block_size: 16, speculative_config: {method: ngram}}",
+        "engine_restarts": "0",
+        "drain_seconds": "2.5",
         "log_level": "debug",
         "log_format": "json",
         "otlp_endpoint": "http://collector.example:4318",
@@ -218,3 +221,19 @@ def test_a_model_without_name_or_folder_is_named(value: str) -> None:
     told = refusal([*NEEDED, "--models", value])
     assert "--models" in told
     assert "is not NAME=FOLDER" in told
+
+
+@pytest.mark.parametrize("written", ['{"block_size": 16}', "{block_size: 16}", "block_size: 16"])
+def test_engine_arguments_are_a_mapping_in_yaml_or_json(written: str) -> None:
+    assert read_settings([*NEEDED, "--engine-args", written]).engine_args == {"block_size": 16}
+
+
+def test_engine_arguments_may_be_written_out_in_the_file(file: Path) -> None:
+    file.write_text("base: b\nadapter: a\nengine_args:\n  block_size: 16\n  speculative_config: {method: ngram}\n")
+    settings = read_settings(["--config", str(file)])
+    assert settings.engine_args == {"block_size": 16, "speculative_config": {"method": "ngram"}}
+
+
+@pytest.mark.parametrize("written", ["16", "[block_size]", "{block_size", "{16: block_size}"])
+def test_engine_arguments_that_are_no_mapping_are_refused(written: str) -> None:
+    assert "--engine-args" in refusal([*NEEDED, "--engine-args", written])

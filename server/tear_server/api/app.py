@@ -79,6 +79,7 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
         pool=Pool(access.max_requests),
         max_body_bytes=access.max_body_bytes,
         metrics=service.metrics,
+        door=service.door,
     )
     app.add_middleware(Head)
     if access.cors_origins:

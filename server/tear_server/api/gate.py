@@ -17,6 +17,7 @@ from tear_server.admission import Account, Admission, Bucket, Pool
 from tear_server.api.problems import to_reply
 from tear_server.api.usage import usage_of
 from tear_server.call import current_call
+from tear_server.door import Door
 from tear_server.keys import Key, name_of
 from tear_server.metrics import Metrics
 
@@ -39,6 +40,7 @@ class Gate:
         pool: Pool,
         max_body_bytes: int,
         metrics: Metrics,
+        door: Door,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
@@ -47,6 +49,7 @@ class Gate:
         self._pool = pool
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._door = door
         self._clock = clock
         self._accounts = {name: self._open_account(name, key) for name, key in (keys or {}).items()}
 
@@ -64,8 +67,11 @@ class Gate:
                     account = self._accounts.get(call.key or "")
                     if account is not None:
                         send = self._telling(send, account)
+                    self._door.check()
+                    if account is not None:
                         account.ask()
                     # Before the body is read: a full server says so at once, and holds only bodies that it works on.
+                    self._door.enter()
                     call.admission = Admission(self._pool, account)
                     call.admission.enter()
                     receive = await _whole_body(Headers(scope=scope), receive, self._max_body_bytes)
@@ -77,6 +83,7 @@ class Gate:
         finally:
             if call.admission is not None:
                 call.admission.leave()
+                self._door.leave()
                 call.admission.charge(usage_of(call).total)
 
     def _identify(self, scope: Scope) -> str | None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from tear_chain.errors import EngineDead, EngineUnreachable
+from tear_chain.errors import EngineAway, EngineDead, EngineUnreachable, Stopping, TearError
 from tear_chain.format import FORMAT_VERSION
 from tear_server import __version__
 from tear_server.service import Service
@@ -30,14 +30,25 @@ def meta_routes(service: Service) -> APIRouter:
 
     @routes.get("/health")
     async def health() -> Response:
-        """200 while the process lives and its engine with it: a failing liveness probe should restart it."""
-        # A restart here brings no engine back that is elsewhere.
-        return await _engine_state(service, but=EngineUnreachable)
+        """200 while the process lives and has not given up its engine: a failing liveness probe should restart it."""
+        try:
+            await service.engine.health()
+        except (EngineAway, EngineUnreachable):
+            # One comes back by itself; a restart here brings none back that is elsewhere.
+            return _ok()
+        except EngineDead as error:
+            return _unwell(error)
+        return _ok()
 
     @routes.get("/ready")
     async def ready() -> Response:
-        """200 when a reflection can be served now."""
-        return await _engine_state(service)
+        """200 when a reflection can be served now: not while the engine is started anew, nor while the server stops."""
+        try:
+            service.door.check()
+            await service.engine.health()
+        except (Stopping, EngineDead) as error:
+            return _unwell(error)
+        return _ok()
 
     @routes.get("/version")
     async def version() -> dict[str, Any]:
@@ -59,14 +70,12 @@ def meta_routes(service: Service) -> APIRouter:
     return routes
 
 
-async def _engine_state(service: Service, but: type[EngineDead] | tuple[()] = ()) -> Response:
-    try:
-        await service.engine.health()
-    except but:
-        pass
-    except EngineDead as error:
-        return JSONResponse({"status": error.code, "message": error.sentence()}, 503)
+def _ok() -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _unwell(error: TearError) -> Response:
+    return JSONResponse({"status": error.code, "message": error.sentence()}, 503)
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:

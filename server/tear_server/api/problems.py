@@ -23,6 +23,7 @@ from tear_chain.errors import (
     Overloaded,
     RateLimited,
     RequestError,
+    Stopping,
     Surprise,
     TearError,
     UnknownModel,
@@ -47,6 +48,7 @@ STATUSES: tuple[tuple[type[TearError], int], ...] = (
     (RequestError, 400),
     (AdapterError, 400),
     (Overloaded, 503),
+    (Stopping, 503),
     (JournalFailed, 503),
     (EngineDead, 503),
     (EngineLate, 504),
@@ -82,7 +84,7 @@ def to_reply(error: TearError) -> JSONResponse:
     """The HTTP reply for an error that has a name, and whether and when to try again."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     headers = {"x-should-retry": "true" if error.retryable else "false"}
-    if isinstance(error, RateLimited | Overloaded):
+    if error.retry_after_s is not None:
         headers |= {
             "retry-after": str(math.ceil(error.retry_after_s)),
             "retry-after-ms": str(math.ceil(error.retry_after_s * 1000)),

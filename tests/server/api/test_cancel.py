@@ -109,5 +109,5 @@ async def test_a_client_who_leaves_while_sending_begins_nothing(tokenizer: Chain
             await writer.wait_closed()
         async with httpx.AsyncClient() as client:
             assert (await client.post(f"{url}/v1/chat/completions", json=asking())).status_code == 200
-    assert len(engine.asked) == 2  # the one who stayed
+    assert len({generation.id.split("-")[1] for generation in engine.asked}) == 1  # who stayed
     await asyncio.wait_for(service.door.empty(), 5)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,11 +11,13 @@ from fastapi import FastAPI
 from scripted import ScriptedEngine
 from stories import KEPT, MODEL, REVISED, asking, play, service_over, until
 
+from tear_chain.errors import EngineAway
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
 from tear_server.api import gate
 from tear_server.api.app import Access, build_app
 from tear_server.api.gate import RATE_HEADERS
+from tear_server.door import Door
 from tear_server.keys import Key, make_key
 
 CHAT = "/v1/chat/completions"
@@ -254,6 +257,48 @@ async def test_a_page_may_read_what_it_is_told_of_limits(tokenizer: ChainTokeniz
         response = await http.post(CHAT, json=asking(), headers=origin)
     exposed = set(response.headers["access-control-expose-headers"].split(", "))
     assert exposed >= {*RATE_HEADERS, "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"}
+
+
+async def test_a_shut_door_refuses_new_work_at_once_and_nothing_else(tokenizer: ChainTokenizer) -> None:
+    engine = play(tokenizer, REVISED)
+    keys = {"alice": Key(sha256=ALICES, requests_per_minute=1)}
+    service = service_over(engine, tokenizer)
+    async with client(build_app(service, Access(keys=keys))) as http:
+        service.door.shut()
+        refused = [await http.post(path, json={}, headers=bearing(ALICE)) for path in (CHAT, "/v1/witness")]
+        unknown = await http.post(CHAT, json=asking())
+        listed = await http.get("/v1/models", headers=bearing(ALICE))
+    for each in refused:
+        assert (each.status_code, each.json()["error"]["code"]) == (503, "stopping")
+        assert (each.headers["retry-after"], each.headers["x-should-retry"]) == ("1", "true")
+    assert (unknown.status_code, listed.status_code) == (401, 200)
+    assert engine.asked == []
+    assert service.metrics.registry.get_sample_value("tear_rejected_total", {"code": "stopping"}) == 2
+
+
+async def test_while_the_engine_is_away_callers_are_told_when_it_will_be_back(tokenizer: ChainTokenizer) -> None:
+    away = Door(lambda: EngineAway("It is being started anew.", retry_after_s=6.5))
+    service = replace(service_over(play(tokenizer, REVISED), tokenizer), door=away)
+    async with client(build_app(service)) as http:
+        refused = await http.post(CHAT, json=asking(stream=True))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_away")
+    told = refused.headers
+    assert (told["retry-after"], told["retry-after-ms"], told["x-should-retry"]) == ("7", "6500", "true")
+
+
+async def test_what_is_at_work_is_inside_until_its_reply_has_gone_out(tokenizer: ChainTokenizer) -> None:
+    engine = play(tokenizer, REVISED, hang_in=Stage.REVISED)
+    service = service_over(engine, tokenizer)
+    async with client(build_app(service)) as http:
+        working = asyncio.create_task(http.post(CHAT, json=asking()))
+        await until(lambda: engine.reached[-1:] == [Stage.REVISED])
+        empty = asyncio.create_task(service.door.empty())
+        service.door.shut()
+        await asyncio.sleep(0)
+        assert not empty.done()
+        working.cancel()
+        await asyncio.wait_for(empty, 5)
+    assert len(engine.closed) == len(engine.asked)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])

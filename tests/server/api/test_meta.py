@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scripted import ScriptedEngine
 from stories import ADAPTER, BASE, KEPT, LIMITS, MODEL, asking, get, play, post, service_over
 
-from tear_chain.errors import EngineUnreachable
+from tear_chain.errors import EngineAway, EngineUnreachable
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.service import Service
 
@@ -43,12 +43,32 @@ async def test_an_unknown_model_is_404_naming_it(service: Service, name: str) ->
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-async def test_health_follows_the_engine(service: Service, engine: ScriptedEngine, path: str) -> None:
+async def test_a_living_engine_is_healthy_and_ready_and_one_that_is_gone_is_neither(
+    service: Service, engine: ScriptedEngine, path: str
+) -> None:
     alive = await get(service, path)
     engine.dead = True
     dead = await get(service, path)
-    assert (alive.status_code, alive.json()["status"]) == (200, "ok")
+    assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
     assert (dead.status_code, dead.json()["status"]) == (503, "engine_dead")
+    assert dead.json()["message"]
+
+
+async def test_an_engine_that_will_be_back_is_no_reason_to_restart_the_process(tokenizer: ChainTokenizer) -> None:
+    class Restarting(ScriptedEngine):
+        async def health(self) -> None:
+            raise EngineAway("It will be back.", retry_after_s=3)
+
+    service = service_over(Restarting({}), tokenizer)
+    health, ready = await get(service, "/health"), await get(service, "/ready")
+    assert (health.status_code, health.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()["status"]) == (503, "engine_away")
+
+
+async def test_a_server_that_stops_is_not_ready_and_still_alive(service: Service) -> None:
+    service.door.shut()
+    health, ready = await get(service, "/health"), await get(service, "/ready")
+    assert (health.status_code, ready.status_code, ready.json()["status"]) == (200, 503, "stopping")
 
 
 async def test_engines_elsewhere_that_are_gone_call_for_no_restart_here(tokenizer: ChainTokenizer) -> None:
