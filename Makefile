@@ -13,7 +13,7 @@ NANO := training/nano
 BENCH_PEERS := .peers-bench
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
-  conformance fuzz peers
+  conformance fuzz peers faults
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,6 +31,9 @@ conformance: $(READY) $(PEERS) ## Check what clients see; URL=http://… checks 
 
 fuzz: $(READY) $(PEERS) ## Malformed outputs, forged markers and random requests, in full (some minutes)
 	$(BIN)/pytest tests/fuzz --fuzz full
+
+faults: $(READY) ## Stop, kill, overload and leave real servers (part of `test`), and tell the times
+	$(BIN)/pytest tests/faults -s
 
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 

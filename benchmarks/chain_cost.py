@@ -28,8 +28,9 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Reflection
 from tear_server.adapters import open_adapter
 from tear_server.budget import Limits
-from tear_server.embedded import EmbeddedEngine, EngineOptions, embedded_engine
+from tear_server.embedded import EmbeddedEngine, embedded_engine
 from tear_server.engine import AdapterFiles, Generation, Sampling
+from tear_server.engine_options import EngineOptions
 from tear_server.reflection import ReflectionRequest, Reflector
 from tear_training.world import World
 

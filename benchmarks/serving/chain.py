@@ -16,8 +16,9 @@ from serving.rounds import run_rounds
 from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_server.adapters import open_adapter
-from tear_server.embedded import EngineOptions, embedded_engine
+from tear_server.embedded import embedded_engine
 from tear_server.engine import AdapterFiles
+from tear_server.engine_options import EngineOptions
 
 WAVES = {1: 4, 16: 1}
 """How many waves of so many at once make a round: one short reflection alone would be mostly noise."""

@@ -14,9 +14,10 @@ from tear_server.adapters import sing_canary
 from tear_server.budget import Limits
 from tear_server.deadline import Deadlines
 from tear_server.door import Door
-from tear_server.embedded import EngineOptions, embedded_engine
+from tear_server.embedded import embedded_engine
 from tear_server.engine import AdapterFiles, AdapterHost, Engine, Sampling
 from tear_server.engine_args import check_allowed
+from tear_server.engine_options import EngineOptions
 from tear_server.journal.address import read_address
 from tear_server.journal.journal import open_journal
 from tear_server.lifeline import Prove, lasting_engine

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
-import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tear_chain.errors import EngineDead, EngineError
 from tear_server.engine import WATCHED_TOKENS, AdapterFiles, Chunk, Finish, Generation
 from tear_server.engine_args import check_known
+from tear_server.engine_options import EngineOptions
 from tear_server.launch import launch
+from tear_server.logprobs import likeliest_of, watched_of
 from tear_server.turns import Turn, Turns
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ CPU_BLOCK_TOKENS = 32
 later part of a short chain was computed anew whenever a request took over from another."""
 CPU_BATCH_TOKENS = 4096
 """Prompt tokens computed in one step; at least a whole prompt, since on a CPU none is computed in parts."""
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""Those that vLLM can be started for."""
 STOP_S = 20
 """How long the core may take to end by itself before it is killed; vLLM's own five seconds are too few here."""
 CORE = "EngineCore"
@@ -52,29 +50,6 @@ ENVIRONMENT = {
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """What vLLM is started with, under its own names where it has one."""
-
-    max_model_len: int
-    enforce_eager: bool | None = None
-    """None: eager on a CPU, where compiling takes longer than it saves; compiled on a GPU."""
-    gpu_memory_utilization: float = 0.9
-    cpu_kv_cache_gib: int = 1
-    max_num_seqs: int | None = None
-    log_config: Path | None = None
-    """A `logging.config` in JSON for vLLM's own lines, here and in its core; None leaves them as vLLM has them."""
-    traces_url: str | None = None
-    """Where vLLM sends its own spans, by OTLP over HTTP; None: nowhere."""
-    max_lora_rank: int | None = None
-    """Rounded up to one of `RANKS`; None is the rank of the adapter at the start."""
-    max_loras: int = 1
-    """Adapters that are held, and that one batch may mix: a request whose adapter has no room would wait for as long
-    as others are asked for without a pause."""
-    args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Any further ones, laid over all that is set here."""
-
-
 @asynccontextmanager
 async def embedded_engine(
     base: Path, adapter: AdapterFiles | None, *, name: str, options: EngineOptions
@@ -88,7 +63,7 @@ async def embedded_engine(
         end=lambda started: started.shutdown(timeout=0),
         processes=CORE,
     )
-    engine = EmbeddedEngine(vllm, max_rank=_max_rank(adapter, options))
+    engine = EmbeddedEngine(vllm, max_rank=options.lora_rank(adapter))
     try:
         await engine.prepare()
         if adapter is not None:
@@ -136,7 +111,7 @@ def _start(base: Path, adapter: AdapterFiles | None, *, name: str, options: Engi
         max_num_batched_tokens=max(options.max_model_len, CPU_BATCH_TOKENS) if on_cpu else None,
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
         enable_lora=adapter is not None,
-        max_lora_rank=cast(Any, _max_rank(adapter, options)),
+        max_lora_rank=cast(Any, options.lora_rank(adapter)),
         max_loras=options.max_loras,
         max_cpu_loras=options.max_loras,
         generation_config="vllm",
@@ -225,10 +200,10 @@ class EmbeddedEngine:
                 completion = output.outputs[0]
                 yield Chunk(
                     tokens=tuple(completion.token_ids),
-                    watched=_watched(completion.logprobs, generation.watch) if generation.watch else (),
+                    watched=watched_of(completion.logprobs, generation.watch) if generation.watch else (),
                     cached_tokens=output.num_cached_tokens or 0,
                     finish=_finish(completion.finish_reason),
-                    likeliest=_likeliest(completion.logprobs) if generation.top_logprobs is not None else (),
+                    likeliest=likeliest_of(completion.logprobs) if generation.top_logprobs is not None else (),
                 )
 
     async def _in_turns(self, generation: Generation, lora: LoRARequest | None) -> AsyncGenerator[Chunk, None]:
@@ -259,7 +234,7 @@ class EmbeddedEngine:
                     take(reading.then)
                 if cached_tokens is None:
                     cached_tokens = output.num_cached_tokens or 0
-                found = iter(_watched(completion.logprobs, generation.watch) if any(reading.is_watched) else ())
+                found = iter(watched_of(completion.logprobs, generation.watch) if any(reading.is_watched) else ())
                 watched = tuple(next(found) if is_watched else _UNWATCHED for is_watched in reading.is_watched)
                 yield Chunk(reading.tokens, watched, cached_tokens, reading.finish)
                 if reading.finish is not None:
@@ -351,32 +326,3 @@ def _finish(reason: str | None) -> Finish | None:
             raise EngineDead(_DIED)
         case _:
             raise EngineError(f"The engine gave the request up: {reason}.")
-
-
-def _max_rank(adapter: AdapterFiles | None, options: EngineOptions) -> int:
-    wanted = options.max_lora_rank or (adapter.rank if adapter else 1)
-    if wanted > RANKS[-1]:
-        raise EngineError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {wanted}.")
-    return next(rank for rank in RANKS if rank >= wanted)
-
-
-def _watched(logprobs: Any, ids: Sequence[int]) -> tuple[Mapping[int, float], ...]:
-    """What was asked for at each position."""
-    return tuple({token: found[token] for token in ids} for found in _by_token(logprobs))
-
-
-def _likeliest(logprobs: Any) -> tuple[Mapping[int, float], ...]:
-    """The drawn token and the likeliest at each position, padding left out."""
-    return tuple(
-        {token: logprob for token, logprob in found.items() if logprob > -math.inf} for found in _by_token(logprobs)
-    )
-
-
-def _by_token(logprobs: Any) -> Iterator[Mapping[int, float]]:
-    """The log-probabilities of each position by token.
-
-    Never by place: where vLLM puts outputs together that nobody took in time, a drawn token that was asked for, too,
-    stands there once and not twice.
-    """
-    for start, end in zip(logprobs.start_indices, logprobs.end_indices, strict=True):
-        yield dict(zip(logprobs.token_ids[start:end], logprobs.logprobs[start:end], strict=True))

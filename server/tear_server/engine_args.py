@@ -25,14 +25,17 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(
         ("tokenizer_mode", "skip_tokenizer_init"), "the chain's tokens are those of the base's own tokenizer"
     ),
-    **dict.fromkeys(("enable_lora", "max_lora_rank"), "the adapters that are served decide it"),
+    **dict.fromkeys(("enable_lora", "max_loras", "max_cpu_loras"), "the adapters that are served decide it"),
+    "max_lora_rank": _ELSEWHERE.format("--max-lora-rank"),
+    "otlp_traces_endpoint": _ELSEWHERE.format("--otlp-endpoint"),
+    "structured_outputs_config": "what a schema may ask is settled for the one backend that is set",
     **dict.fromkeys(("runner", "convert", "pooler_config"), "the chain is generated"),
     **dict.fromkeys(
         ("generation_config", "override_generation_config"), "sampling is the caller's, and the server's settings"
     ),
     **dict.fromkeys(("logprobs_mode", "max_logprobs"), "weights and decisions are read from the raw log-probabilities"),
     "enable_log_requests": "what people write is not logged",
-    "worker_extension_cls": "it is how the engine's processes end with the server",
+    "worker_extension_cls": "there is one of The Tear's own",
     "shutdown_timeout": _ELSEWHERE.format("--drain-seconds"),
 }
 """What may not be set, and why."""

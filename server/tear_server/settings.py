@@ -24,6 +24,8 @@ from tear_server.logs import LogFormat, LogLevel
 
 FOR_VLLM_HERE = frozenset({"enforce_eager", "gpu_memory_utilization", "cpu_kv_cache_gib", "max_num_seqs"}) | {
     "adapters_dir",
+    "engine_args",
+    "engine_restarts",
     "max_adapters",
     "max_lora_rank",
     "merge",

@@ -7,7 +7,7 @@ import math
 import pytest
 from vllm.logprobs import FlatLogprobs
 
-from tear_server.embedded import _likeliest, _watched
+from tear_server.logprobs import likeliest_of, watched_of
 
 IDS = (7, 8, 9)
 
@@ -31,9 +31,9 @@ def test_watched_tokens_are_read_however_many_outputs_came_at_once(merged: bool)
         logprobs.extend(output(SECOND))
     else:
         logprobs = output(FIRST, SECOND)
-    assert _watched(logprobs, IDS) == ({7: -3.0, 8: -0.2, 9: -4.0}, {7: -2.0, 8: -5.0, 9: -6.0})
+    assert watched_of(logprobs, IDS) == ({7: -3.0, 8: -0.2, 9: -4.0}, {7: -2.0, 8: -5.0, 9: -6.0})
 
 
 def test_padding_is_not_among_the_likeliest() -> None:
     rows = output(([8, 8, 3], [-0.2, -0.2, -1.5]), ([5, 0, 0], [-1.0, -math.inf, -math.inf]))
-    assert _likeliest(rows) == ({8: -0.2, 3: -1.5}, {5: -1.0})
+    assert likeliest_of(rows) == ({8: -0.2, 3: -1.5}, {5: -1.0})
