@@ -176,7 +176,8 @@ async def _befall(fault: Fault, writer: asyncio.StreamWriter) -> None:
         case "error":
             _send(writer, _error("EngineCore encountered an issue.", 500))
         case "abort":
-            _send(writer, {"choices": [{"index": 0, "text": "", "token_ids": [], "finish_reason": "abort"}]})
+            # What vLLM 0.32 was seen to end a stream with on SIGTERM.
+            _send(writer, {"choices": [{"index": 0, "text": "", "token_ids": [2], "finish_reason": "abort"}]})
     _send(writer, None)
 
 
