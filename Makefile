@@ -13,7 +13,7 @@ NANO := training/nano
 BENCH_PEERS := .peers-bench
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
-  conformance fuzz peers faults
+  conformance fuzz peers faults ray-check
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -34,6 +34,9 @@ fuzz: $(READY) $(PEERS) ## Malformed outputs, forged markers and random requests
 
 faults: $(READY) ## Stop, kill, overload and leave real servers (part of `test`), and tell the times
 	$(BIN)/pytest tests/faults -s
+
+ray-check: .venv/.ray ## Run replicas of the service on a real Ray cluster of this machine (about ten minutes)
+	$(BIN)/pytest tests/cluster
 
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 
@@ -62,6 +65,8 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra data --extra dev --python-version 3.11 \
 	  --excludes requirements/excludes.txt --no-emit-package torch --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
+	$(BIN)/uv pip compile pyproject.toml --extra ray --constraint requirements/cpu.lock --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements/ray.lock
 	$(BIN)/uv pip compile tests/conformance/peers.in --python-version 3.11 --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o tests/conformance/peers.txt
 	$(BIN)/uv pip compile requirements/peers-bench.in --python-version 3.11 \
@@ -95,4 +100,8 @@ $(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.j
 $(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCH_PEERS)
 	$(BIN)/uv pip install --quiet --python $(BENCH_PEERS)/bin/python --no-deps -r requirements/peers-bench.lock
+	@touch $@
+
+.venv/.ray: $(READY) requirements/ray.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/ray.lock
 	@touch $@
