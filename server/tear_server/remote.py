@@ -143,7 +143,7 @@ class RemoteEngine:
         is read to its end is used again.
         """
         body = request_body(generation, model=generation.adapter or self._base or "")
-        headers = {"x-request-id": generation.id}
+        headers = {"x-request-id": generation.id, **(generation.trace or {})}
         if generation.session is not None:
             headers["x-session-id"] = generation.session
         last: Chunk | None = None

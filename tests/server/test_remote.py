@@ -40,6 +40,7 @@ ASKED = Generation(
     watch=(5, 6),
     min_tokens=4,
     session="cafe",
+    trace={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 )
 QUESTION = Conversation.asking("Am I any good?")
 INTERRUPTIONS: tuple[Ill, ...] = ("cut", "end", "error", "refuse", "abort")
@@ -139,7 +140,7 @@ async def test_what_was_cached_is_told_at_the_end() -> None:
 async def test_all_that_a_generation_says_is_asked_for() -> None:
     async with fake_vllm(Recital((*ASKED.prompt, *WORDS)), ADAPTER) as fake, connected(fake) as engine:
         await chunks_of(engine)
-        await chunks_of(engine, replace(ASKED, adapter=None, watch=(), session=None))
+        await chunks_of(engine, replace(ASKED, adapter=None, watch=(), session=None, trace=None))
         first, bare = fake.generations
     assert first.body == {
         "model": ADAPTER,
@@ -161,9 +162,10 @@ async def test_all_that_a_generation_says_is_asked_for() -> None:
         "return_tokens_as_token_ids": True,
     }
     assert (first.headers["x-request-id"], first.headers["x-session-id"]) == ("refl-1-draft", "cafe")
+    assert first.headers["traceparent"] == (ASKED.trace or {})["traceparent"]
     assert bare.body["model"] == BASE
     assert not {"logprobs", "logprob_token_ids"} & set(bare.body)
-    assert "x-session-id" not in bare.headers
+    assert {"x-session-id", "traceparent"}.isdisjoint(bare.headers)
 
 
 async def test_a_log_probability_that_is_no_number_stays_none() -> None:

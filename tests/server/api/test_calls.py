@@ -17,6 +17,7 @@ from written import Written, written
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
 from tear_server.api.app import Access, build_app
+from tear_server.api.description import OPERATIONS
 from tear_server.journal.address import read_address
 from tear_server.journal.entry import Entry
 from tear_server.journal.journal import Journal
@@ -27,7 +28,7 @@ from tear_server.service import Service
 CHAT = "/v1/chat/completions"
 WITNESS = "/v1/witness"
 ALICE, ALICES = make_key()
-KEYS = {"alice": Key(sha256=ALICES)}
+KEYS = {"alice": Key(sha256=ALICES, admin=True)}
 MARK = "Quokka-the-neighbour"
 """What a person wrote; it may be in no line."""
 STORY = {
@@ -268,10 +269,13 @@ async def test_nothing_that_people_or_models_write_is_logged(
             await http.post(f"/v1/reflections/{place}/outcome", json={"text": MARK, "weight": 1})
             await http.post(f"/v1/reflections/{place}/outcome", json={"text": MARK, MARK: 1})
             await http.get(f"/v1/reflections/{place}?{MARK}={MARK}")
+        for method, path in (("GET", ""), ("POST", ""), ("POST", f"/{MARK}/rollback"), ("DELETE", f"/{MARK}")):
+            await http.request(method, f"/v1/adapters{path}", json={"path": MARK})
+        await http.get("/v1/models")
         await http.request(MARK, f"/{MARK}")
         for path in ("/health", "/ready", "/version", "/metrics", "/docs", "/openapi.json", f"/v1/models/{MARK}"):
             await http.get(path)
-    assert len(log.requests()) == 4 * 7 + 1 + 2 * 3 + 1 + 7
+    assert {f"{line['method']} {line['path']}" for line in log.requests()} >= set(OPERATIONS)
     assert {line["request_id"] for line in log.requests()}.isdisjoint({None, ""})
     assert MARK not in log.text
 
