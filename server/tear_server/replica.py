@@ -5,10 +5,10 @@ Inside its functions, since ray is there only where the extra `ray` was installe
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import prometheus_client
@@ -19,14 +19,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tear_chain.errors import AdapterMismatch, InvalidRequest
-from tear_server.adapters import open_adapter
+from tear_chain.errors import EngineUnreachable, InvalidRequest
 from tear_server.api.app import build_app
 from tear_server.api.gate import ADMIN
 from tear_server.assembly import open_service
 from tear_server.embedded import STOP_S
 from tear_server.exposition import Exposition, collect, expose
-from tear_server.serve import GRACE_S, read_access
+from tear_server.logs import set_up_logs
+from tear_server.registry import AdapterBusy
+from tear_server.rollout import AdaptersOff
+from tear_server.serve import read_access
 from tear_server.service import Service
 from tear_server.settings import ServerSettings, read_settings
 
@@ -39,6 +41,8 @@ SPARE_S = 10
 """Beyond the replies' grace and the engine's, before Ray kills what is left of a replica."""
 SCRAPE_LIMIT_S = 8.0
 """How long all replicas together may take to tell their metrics; Prometheus waits for ten seconds."""
+DEPLOYMENT = "user_config"
+"""Who changes adapters here, as the log names it."""
 _log = logging.getLogger("tear.replica")
 
 
@@ -47,8 +51,8 @@ class UserConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    adapter: Path
-    """Folder of the adapter to serve."""
+    adapter: str
+    """Name of a folder inside TEAR_ADAPTERS_DIR: what the default model answers with."""
 
 
 def build(arguments: Mapping[str, str]) -> Application:
@@ -74,7 +78,7 @@ def build(arguments: Mapping[str, str]) -> Application:
         serve.ingress()(Replica),
         name=NAME,
         max_ongoing_requests=settings.max_requests,
-        graceful_shutdown_timeout_s=GRACE_S + STOP_S + SPARE_S,
+        graceful_shutdown_timeout_s=settings.drain_seconds + STOP_S + SPARE_S,
     )
     return deployment.bind(settings)
 
@@ -89,23 +93,24 @@ class Replica:
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         """Start the service and return its application; raise a `TearError` if it cannot start."""
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("tear").setLevel(self._settings.log_level.upper())
+        set_up_logs(self._settings.log_level, log_format=self._settings.log_format)
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         access = read_access(self._settings)
         self._service = await self._open.enter_async_context(open_service(self._settings))
         app = build_app(self._service, access)
-        app.add_middleware(_RequestIdOnce)
         # Before the application's own routes, which would speak for whichever replica a request happened to meet.
         app.router.routes[:0] = [
             Route("/metrics", _show_metrics),
-            Route(ADMIN + "{rest:path}", _refuse_change, methods=["POST", "DELETE"]),
+            Route(ADMIN, _refuse_change, methods=["POST"]),
+            Route(f"{ADMIN}/{{name:path}}", _refuse_change, methods=["POST", "DELETE"]),
         ]
-        return app
+        return BehindRay(app)
 
     async def check_health(self) -> None:
         """Raise `EngineDead` if the engine is gone; Ray then starts another replica in this one's place."""
-        await self._running.engine.health()
+        # Another replica would bring no engine back that is elsewhere.
+        with contextlib.suppress(EngineUnreachable):
+            await self._running.engine.health()
 
     async def reconfigure(self, user_config: Mapping[str, str]) -> None:
         """Serve what the deployment's `user_config` names; called with it at the start and at every change."""
@@ -128,29 +133,47 @@ class Replica:
         return self._service
 
 
-async def serve_adapter(service: Service, folder: Path) -> None:
-    """Have `service` answer with the adapter in `folder`; `AdapterError` if it cannot."""
-    adapter = open_adapter(folder, service.base)
-    if adapter.name != service.adapter:
-        raise AdapterMismatch(
-            f"{folder} holds {adapter.name}; this replica was started with {service.adapter} and keeps it. Set "
-            "TEAR_ADAPTER and deploy again."
-        )
+async def serve_adapter(service: Service, path: str) -> None:
+    """Have the default model answer with the adapter at `path` from now on; raises what `Rollout.load` does."""
+    rollout = service.rollout
+    if rollout is None:
+        raise AdaptersOff("This deployment takes no adapters while it runs: TEAR_ADAPTERS_DIR is not set.")
+    # Nobody else could make room here: that takes DELETE, which reaches one replica of many.
+    served = {line.now.name for _, line in service.registry.lines}
+    for adapter in service.registry.versions:
+        if adapter.name not in served:
+            with contextlib.suppress(AdapterBusy):  # the next change will find it idle
+                await rollout.remove(adapter.name, by=DEPLOYMENT)
+    await rollout.load(path, model=service.model, by=DEPLOYMENT)
 
 
-class _RequestIdOnce:
-    """Leaves x-request-id to Ray's proxy, which adds it to every reply without looking whether it is there."""
+class BehindRay:
+    """An application as Ray wants it.
+
+    It leaves x-request-id to Ray's proxy, which adds that header to every reply, whether it is there or not. And what
+    an exception says stays here: Ray would write it into its logs, and it may repeat what a person wrote.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def leaving_it_out(message: Message) -> None:
+        """Pass on."""
+        is_whole = False
+
+        async def leaving_the_id_out(message: Message) -> None:
+            nonlocal is_whole
             if message["type"] == "http.response.start":
                 del MutableHeaders(scope=message)["x-request-id"]
             await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        await self._app(scope, receive, leaving_it_out)
+        try:
+            await self._app(scope, receive, leaving_the_id_out)
+        except Exception:
+            _log.exception("A request failed in a way that nobody foresaw")
+            if not is_whole:
+                raise RuntimeError("A reply broke off; the replica's own log says where.") from None
 
 
 async def _show_metrics(_: Request) -> Response:

@@ -191,7 +191,10 @@ def head_node() -> Iterator[tuple[str, Path]]:
             orphan.kill()
         head.wait()
         assert not [each for each in alive if "VLLM" in each.name()], f"left behind: {alive}"
-        shutil.copytree(folder, "/tmp/w3ray/kept-" + str(head.pid), symlinks=True, ignore=shutil.ignore_patterns("sockets")); shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(
+            folder, "/tmp/w3ray/kept-" + str(head.pid), symlinks=True, ignore=shutil.ignore_patterns("sockets")
+        )
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def until(condition: Callable[[], T], *, limit_s: float) -> T:
