@@ -81,9 +81,8 @@ class Pool:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter: Path) -> Iterator[Pool]:
-    assert NGINX.exists(), (
-        f"{NGINX} is not there, and this test runs a real one. On Debian: apt-get install nginx-light"
-    )
+    if not NGINX.exists():  # CI installs it, and refuses skips
+        pytest.skip(f"{NGINX} is not there, and this test runs a real one. On Debian: apt-get install nginx-light")
     folder = tmp_path_factory.mktemp("engines")
     with ExitStack() as stack:
         engines = [start_vllm(stack, folder / f"vllm-{place}.log", nano_base, nano_adapter) for place in (1, 2)]
