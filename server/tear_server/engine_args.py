@@ -34,6 +34,11 @@ REFUSED: Mapping[str, str] = {
         ("generation_config", "override_generation_config"), "sampling is the caller's, and the server's settings"
     ),
     **dict.fromkeys(("logprobs_mode", "max_logprobs"), "weights and decisions are read from the raw log-probabilities"),
+    # Tried with n-grams on a CPU; the samplers for GPUs, old and new, read the same way.
+    **dict.fromkeys(
+        ("speculative_config", "spec_method", "spec_model", "spec_tokens"),
+        "while it speculates vLLM tells no log-probabilities of the tokens that weight and decision are read from",
+    ),
     "enable_log_requests": "what people write is not logged",
     "worker_extension_cls": "there is one of The Tear's own",
     "shutdown_timeout": _ELSEWHERE.format("--drain-seconds"),

@@ -184,7 +184,8 @@ class Lifeline:
                     self._lose(engine)  # before it is ended: nobody is to ask it while it ends
         except Exception as error:  # whatever it is: a task that ends unseen would never bring the engine back
             if not self._first.is_set():
-                self._failure = error
+                # The frames of one that is only told would hold the engine to the very end.
+                self._failure = error.with_traceback(None) if isinstance(error, TearError) else error
                 self._first.set()
                 return
             _log.error("the engine cannot be started: %s", error, exc_info=not isinstance(error, TearError))

@@ -23,7 +23,7 @@ WAYS = {
     "/v1/chat/completions": asking(n=2),
     "/v1/responses": {"input": "Am I any good?"},
     "/v1/reflections": asking(),
-    "/v1/witness": {"items": [{**asking(), "answer": "Well. It was his time."}] * 4},
+    "/v1/witness": {"items": [{**asking(), "answer": "Well. It was his time."}] * 3},
 }
 
 

@@ -20,7 +20,7 @@ async def test_a_killed_server_leaves_no_process_and_its_journal_holds_all_that_
 
     async def go_on(http: httpx.AsyncClient, seed: int) -> None:
         while True:
-            reply = await chat(http, Reply(), seed=seed, revise_threshold=None)
+            reply = await chat(http, Reply(), seed=seed)
             if not reply.is_done:
                 return
             seen.append(reply.reflection["id"])

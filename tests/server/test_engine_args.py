@@ -5,7 +5,7 @@ import pytest
 from tear_chain.errors import InvalidRequest
 from tear_server.engine_args import REFUSED, check_allowed, check_known
 
-KNOWN = {"block_size", "enable_chunked_prefill", "speculative_config", "_api_process_count", *REFUSED}
+KNOWN = {"block_size", "enable_chunked_prefill", "compilation_config", "_api_process_count", *REFUSED}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -44,6 +44,6 @@ def test_prompts_in_parts_are_refused_on_a_cpu_alone(on_cpu: bool, value: bool, 
 
 
 def test_anything_else_that_vllm_knows_is_taken() -> None:
-    asked = {"block_size": 16, "speculative_config": {"method": "ngram", "num_speculative_tokens": 4}}
+    asked = {"block_size": 16, "compilation_config": {"level": 0}}
     check_allowed(asked)
     check_known(asked, known=KNOWN, on_cpu=True)

@@ -95,7 +95,7 @@ def test_every_setting_can_be_a_flag_a_variable_and_a_key(
         "gpu_memory_utilization": "0.5",
         "cpu_kv_cache_gib": "2",
         "max_num_seqs": "4",
-        "engine_args": "{block_size: 16, speculative_config: {method: ngram}}",
+        "engine_args": "{block_size: 16, compilation_config: {level: 0}}",
         "engine_restarts": "0",
         "drain_seconds": "2.5",
         "log_level": "debug",
@@ -229,9 +229,9 @@ def test_engine_arguments_are_a_mapping_in_yaml_or_json(written: str) -> None:
 
 
 def test_engine_arguments_may_be_written_out_in_the_file(file: Path) -> None:
-    file.write_text("base: b\nadapter: a\nengine_args:\n  block_size: 16\n  speculative_config: {method: ngram}\n")
+    file.write_text("base: b\nadapter: a\nengine_args:\n  block_size: 16\n  compilation_config: {level: 0}\n")
     settings = read_settings(["--config", str(file)])
-    assert settings.engine_args == {"block_size": 16, "speculative_config": {"method": "ngram"}}
+    assert settings.engine_args == {"block_size": 16, "compilation_config": {"level": 0}}
 
 
 @pytest.mark.parametrize("written", ["16", "[block_size]", "{block_size", "{16: block_size}"])
