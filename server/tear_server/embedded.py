@@ -73,8 +73,7 @@ async def embedded_engine(
         gc.freeze()
         yield engine
     finally:
-        await asyncio.to_thread(vllm.shutdown, timeout=STOP_S)
-        engine.fail_all()
+        await engine.end()
         # Exceptions that libraries keep of optional imports hold this frame to the very end, and so would the frame
         # hold the engine, whose finalizer needs modules that are gone by then.
         del vllm, engine
@@ -298,9 +297,13 @@ class EmbeddedEngine:
         except self._dead_error as exc:
             raise EngineDead("The engine is not running.") from exc
 
-    def fail_all(self) -> None:
-        """End what still waits for a core that is gone; vLLM tells it nothing where it was ended in time."""
+    async def end(self) -> None:
+        """End the core, and whatever still waits for it: vLLM would leave that waiting."""
+        if self._vllm.output_handler is not None:
+            self._vllm.output_handler.cancel()  # it would take the end for a failure
         self._vllm.output_processor.propagate_error(self._dead_error())
+        await asyncio.to_thread(self._vllm.shutdown, timeout=STOP_S)
+        self._vllm.output_processor.propagate_error(self._dead_error())  # what came in between
 
     async def _answer(self, call: Awaitable[Answer]) -> Answer:
         """What the core answers to a call; `EngineDead` if it dies before, which vLLM would never notice."""

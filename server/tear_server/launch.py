@@ -18,17 +18,22 @@ async def launch(start: Callable[[], Started], *, end: Callable[[Started], None]
 
     Its processes, whose names begin with `processes`, do not hear Ctrl-C.
     """
-    starting = asyncio.ensure_future(asyncio.to_thread(_deaf_to_interrupts, start))
+    made: list[Started] = []
+    # Handed over by a list that is emptied: libraries keep exceptions of optional imports, and with them the frames
+    # that called; what is returned through those would be held to the very end.
+    starting = asyncio.ensure_future(asyncio.to_thread(lambda: made.append(_deaf_to_interrupts(start))))
     try:
-        return await asyncio.shield(starting)
+        await asyncio.shield(starting)
     except asyncio.CancelledError:
         # A thread cannot be cancelled, but without its processes it has nothing to wait for.
         while not starting.done():
             kill(processes)
             await asyncio.wait({starting}, timeout=LOOK_S)
-        if starting.exception() is None:
-            end(starting.result())
+        await asyncio.gather(starting, return_exceptions=True)
+        if made:
+            end(made.pop())
         raise
+    return made.pop()
 
 
 def kill(processes: str) -> None:
