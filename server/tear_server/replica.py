@@ -107,7 +107,11 @@ class Replica:
         return BehindRay(app)
 
     async def check_health(self) -> None:
-        """Raise `EngineDead` if the engine is gone; Ray then starts another replica in this one's place."""
+        """Raise `EngineDead` if the engine is gone; Ray then starts another replica in this one's place.
+
+        Also while the engine is started anew: Ray knows of no replica that lives and is not ready, and who refuses at
+        once looks idle and is sent the more.
+        """
         # Another replica would bring no engine back that is elsewhere.
         with contextlib.suppress(EngineUnreachable):
             await self._running.engine.health()
