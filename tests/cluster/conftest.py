@@ -51,6 +51,8 @@ class Cluster:
     api: str
     key: str
     admin_key: str
+    adapters: Path
+    """The folder that replicas take adapters from while they run."""
     logs: Path
     config: dict[str, Any] = field(repr=False)
     """What was deployed last."""
@@ -111,7 +113,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter: Path) -> Iterator[Cluster]:
-    keys = tmp_path_factory.mktemp("keys") / "keys.yaml"
+    keys, inbox = tmp_path_factory.mktemp("keys") / "keys.yaml", tmp_path_factory.mktemp("adapters")
     key = add_key(keys, "reader", requests_per_minute=None, admin=False)
     admin_key = add_key(keys, "operator", requests_per_minute=None, admin=True)
     config = yaml.safe_load((ROOT / "deploy" / "ray" / "serve.yaml").read_text(encoding="utf-8"))
@@ -120,13 +122,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adap
     variables = application["runtime_env"]["env_vars"]
     del variables["TEAR_ANYONE"]
     variables |= {"TEAR_BASE": str(nano_base), "TEAR_ADAPTER": str(nano_adapter), "TEAR_KEYS": str(keys)}
+    variables["TEAR_ADAPTERS_DIR"] = str(inbox)
     # Each replica would bind its threads to the same first cores.
     variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     [deployment] = application["deployments"]
     deployment["ray_actor_options"] = {"num_cpus": 1}
     deployment["autoscaling_config"] |= {"max_replicas": 2, "target_ongoing_requests": 2, "upscale_delay_s": 1}
     with head_node() as (api, logs):
-        made = Cluster(f"http://127.0.0.1:{config['http_options']['port']}", api, key, admin_key, logs, config)
+        made = Cluster(f"http://127.0.0.1:{config['http_options']['port']}", api, key, admin_key, inbox, logs, config)
         made.deploy()
         try:
             until(lambda: made.application["status"] == "RUNNING", limit_s=DEPLOY_LIMIT_S)
@@ -191,9 +194,6 @@ def head_node() -> Iterator[tuple[str, Path]]:
             orphan.kill()
         head.wait()
         assert not [each for each in alive if "VLLM" in each.name()], f"left behind: {alive}"
-        shutil.copytree(
-            folder, "/tmp/w3ray/kept-" + str(head.pid), symlinks=True, ignore=shutil.ignore_patterns("sockets")
-        )
         shutil.rmtree(folder, ignore_errors=True)
 
 

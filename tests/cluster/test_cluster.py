@@ -21,7 +21,7 @@ import openai
 import psutil
 import pytest
 from cluster.conftest import Cluster, engine_processes, until
-from versions import second_version
+from live.test_adapters import scaled
 
 pytestmark = pytest.mark.timeout(900)  # of a test that starts replicas: each takes vLLM's whole start
 
@@ -77,12 +77,18 @@ def test_keys_are_asked_for_behind_the_proxy(two: Cluster) -> None:
     assert httpx.get(f"{two.url}/health").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_no_replica_is_changed_alone(two: Cluster, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", ""), ("POST", "/tear-nano/rollback"), ("DELETE", "/tear-nano")],
+    ids=["load", "rollback", "remove"],
+)
+def test_no_replica_is_changed_alone(two: Cluster, method: str, path: str) -> None:
     headers = {"authorization": f"Bearer {two.admin_key}"}
-    reply = httpx.request(method, f"{two.url}/v1/adapters/first", headers=headers)
+    reply = httpx.request(method, f"{two.url}/v1/adapters{path}", headers=headers, json={"path": "second"})
     assert reply.status_code == 400
     assert "Change the deployment" in reply.json()["error"]["message"]
+    listed = httpx.get(f"{two.url}/v1/adapters", headers=headers).raise_for_status().json()["data"]
+    assert len(listed) == 1
 
 
 # Limits
@@ -164,33 +170,80 @@ def test_a_killed_replica_costs_no_more_than_its_own_requests(two: Cluster, http
     until(lambda: http.post("/v1/chat/completions", json=BODY).is_success and spread(two, told) == 2, limit_s=60)
 
 
+def test_a_replica_whose_engine_died_is_replaced_and_who_asks_again_loses_nothing(
+    two: Cluster, sdk: openai.OpenAI
+) -> None:
+    victim, other = two.running
+    persistent = sdk.with_options(max_retries=8)
+    enough = threading.Event()
+    answers: list[str | None] = []
+
+    def ask() -> None:
+        while not enough.is_set():
+            reply = persistent.chat.completions.create(model="tear-nano", messages=QUESTION)
+            answers.append(reply.choices[0].message.content)
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            until(lambda: len(answers) > 4, limit_s=60)
+            began = time.monotonic()
+            engine_processes([victim.pid])[0].kill()
+            until(lambda: victim.id not in {replica.id for replica in two.running}, limit_s=60)
+            print(f"out of the round after {time.monotonic() - began:.1f} s")
+            two.settled(2)
+        finally:
+            enough.set()
+    for each in asking:
+        each.result()
+    assert all(answers)
+    assert {replica.id for replica in two.running} > {other.id}
+
+
 # What an operator changes
+
+
+def test_an_adapter_flips_in_all_replicas_without_a_restart(
+    two: Cluster, http: httpx.Client, nano_adapter: Path
+) -> None:
+    before, replicas = adapters(two), {replica.id for replica in two.running}
+    second = scaled(nano_adapter, two.adapters / "second", 0.9)
+    with work(http, threads=4, streams=True) as replies:
+        until(lambda: len(replies) > 4, limit_s=60)
+        began = time.monotonic()
+        two.deploy(user_config={"adapter": "second"})
+        until(lambda: adapters(two) == {second}, limit_s=60)
+        took_s = time.monotonic() - began
+        flipped = len(replies)
+        until(lambda: len(replies) > flipped + 8, limit_s=60)
+    two.settled(2)
+    print(f"flipped in {took_s:.1f} s under {len(replies)} requests")
+    assert whole(replies) == before | {second}
+    assert {replica.id for replica in two.running} == replicas
+
+    shutil.copytree(nano_adapter, two.adapters / "first")
+    two.deploy(user_config={"adapter": "first"})
+    until(lambda: adapters(two) == before, limit_s=60)
+    two.deploy(user_config=None)
+    two.settled(2)
 
 
 def test_an_adapter_is_rolled_out_to_all_and_no_request_is_lost(
     two: Cluster, http: httpx.Client, nano_adapter: Path, tmp_path: Path
 ) -> None:
-    first, second = adapters(two), second_version(nano_adapter, tmp_path / "second")
+    first, second = adapters(two), scaled(nano_adapter, tmp_path / "second", 0.9)
     engines = engine_processes([replica.pid for replica in two.running])
     began = time.monotonic()
     with work(http, threads=4, streams=True) as replies:
-        two.deploy(variables={"TEAR_ADAPTER": str(second)})
+        two.deploy(variables={"TEAR_ADAPTER": str(tmp_path / "second")})
         until(lambda: two.status == "UPDATING", limit_s=60)
         two.settled(2)
         until(lambda: adapters(two).isdisjoint(first), limit_s=60)
         rolled_out = len(replies)
         until(lambda: len(replies) > rolled_out + 8, limit_s=60)
     print(f"rolled out in {time.monotonic() - began:.0f} s under {len(replies)} requests")
-    assert lost(replies) == []
-    streams = [reply for reply in replies if reply.headers["content-type"].startswith("text/event-stream")]
-    assert all(reply.text.endswith("data: [DONE]\n\n") for reply in streams), "a stream was cut"
-    assert 0 < len(streams) < len(replies)
-    now = adapters(two)
-    assert len(first) == len(now) == 1
-    spoken = [set(re.findall(r'"(?:system_fingerprint|adapter)":"([^"]+)"', reply.text)) for reply in replies]
-    assert all(len(versions) == 1 for versions in spoken), "a reply mixes two versions"
-    assert set.union(*spoken) == first | now
-    assert set.union(*spoken[-4:]) == now
+    assert whole(replies) == first | {second}
+    assert versions(replies[-4:]) == adapters(two) == {second}
     assert not psutil.wait_procs(engines, timeout=30)[1], "an engine of the version before is still there"
 
 
@@ -242,6 +295,21 @@ def work(http: httpx.Client, *, threads: int, streams: bool = False) -> Iterator
             done.set()
     for each in asking:
         each.result()
+
+
+def whole(replies: list[httpx.Response]) -> set[str]:
+    """The adapters that answered, none of the replies being lost, cut or made by two."""
+    assert lost(replies) == []
+    streams = [reply for reply in replies if reply.headers["content-type"].startswith("text/event-stream")]
+    assert streams, "nothing was streamed"
+    assert all(reply.text.endswith("data: [DONE]\n\n") for reply in streams), "a stream was cut"
+    assert all(len(versions([reply])) == 1 for reply in replies), "a reply mixes two versions"
+    return versions(replies)
+
+
+def versions(replies: list[httpx.Response]) -> set[str]:
+    """What replies say of the adapter that answered."""
+    return {name for reply in replies for name in re.findall(r'"(?:system_fingerprint|adapter)":"([^"]+)"', reply.text)}
 
 
 def lost(replies: list[httpx.Response]) -> list[tuple[int, str]]:

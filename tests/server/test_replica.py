@@ -158,7 +158,7 @@ def test_no_variable_is_named_that_is_no_setting(file: Path) -> None:
 
 
 def test_the_page_tells_how_long_things_take_at_most() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
     drain_s = ServerSettings.model_fields["drain_seconds"].default
     assert f"vLLM has its {STOP_S} seconds; what is left after {drain_s + STOP_S + SPARE_S:g} seconds in all" in page
     assert f"within {SCRAPE_LIMIT_S:g} seconds" in page
