@@ -60,10 +60,10 @@ def running(recipes: Sequence[Recipe], *, logs: Path) -> Iterator[list[Server]]:
     console = Console()
     with ExitStack() as stack:
         started = [(recipe, stack.enter_context(_process(recipe, logs))) for recipe in recipes]
+        began = time.monotonic()
         for recipe, process in started:
-            began = time.monotonic()
             _wait(recipe, process, logs)
-            console.print(f"{recipe.name} is ready ({time.monotonic() - began:.0f} s)")
+            console.print(f"{recipe.name} is ready after {time.monotonic() - began:.0f} s")
         yield [Server(recipe.name, _url(recipe), psutil.Process(process.pid)) for recipe, process in started]
 
 
