@@ -48,7 +48,8 @@ async def check(bench: Bench, case: Case) -> None:
     if case.is_hidden:
         hidden = await told_by_chat(bench, case, {**chat, "include_reasoning": False})
         assert hidden == replace(whole, reasoning="", reflection=None)
-    await _check_scores(bench, case, chat)
+    if case.is_scored:
+        await _check_scores(bench, case, chat)
     if not case.spells:
         assert not [mark for mark in MARKS if mark in whole.content + whole.reasoning]
 

@@ -37,6 +37,8 @@ class Case:
     """Whether a marker's spelling is among its text."""
     is_hidden: bool = False
     """Whether it is asked for once more with its reasoning hidden."""
+    is_scored: bool = False
+    """Whether it is asked for once more with log-probabilities."""
 
 
 class Writer:
@@ -74,6 +76,7 @@ class Writer:
             draft=draw.choice(PIECES[:4]) if draw.random() < 0.15 else None,
             spells=spells,
             is_hidden=draw.random() < 0.1,
+            is_scored=draw.random() < 0.3,
         )
 
     def cuts(self) -> Iterator[Case]:
@@ -83,7 +86,7 @@ class Writer:
         other = self._tokenizer.encode("Oh")[0]
         end = (self._named["</s>"],)
         for place in range(len(tokens) + 1):
-            yield Case(f"ended at {place}", Tape(tokens[:place], end, other), sizes=(1 + place % 8,))
+            yield Case(f"ended at {place}", Tape(tokens[:place], end, other), sizes=(1 + place % 8,), is_scored=True)
             yield Case(f"torn at {place}", Tape(tokens, end, other), sizes=(1 + place % 8,), fail_at=place)
             yield Case(
                 f"limited to {140 + place}", Tape(tokens, tokens, other), sizes=(1 + place % 8,), limit=140 + place
