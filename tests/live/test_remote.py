@@ -7,9 +7,10 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ NGINX = Path("/usr/sbin/nginx")
 CONFIG = ROOT / "deploy" / "nginx" / "engines.conf"
 COMMAND = shlex.split(read("operations.md").section("Many engines").code("sh")[1].replace("\\\n", ""))
 CONTEXT = 2048
+COUNT_LIMIT_S = 10
 WORRY = "I've been trying to learn piano for a month but I'm still terrible."
 
 
@@ -76,7 +78,18 @@ class Pool:
     server: LiveServer
 
     def served(self) -> list[float]:
+        """Requests that each engine ended."""
         return [engine.served for engine in self.engines]
+
+    def grown(self, before: list[float], at_least: float) -> list[float]:
+        """Requests that each has ended since, once they are so many: vLLM counts a request after it was answered."""
+        deadline = time.monotonic() + COUNT_LIMIT_S
+        while True:
+            grown = [after - start for after, start in zip(self.served(), before, strict=True)]
+            if sum(grown) >= at_least:
+                return grown
+            assert time.monotonic() < deadline, f"only {grown} requests of {at_least} were counted"
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +210,8 @@ def test_a_reflection_streams_through_the_router(http: httpx.Client) -> None:
     assert [report.stage for report in reflection.stages] == list(Stage)
     assert WEIGHTS[0] <= (reflection.expected_weight or 0.0) <= WEIGHTS[-1]
     assert 0 < (reflection.revise_probability or 0.0) < 1
-    came = [at for at, event in events if isinstance(event, TextDelta)]
-    assert came[-1] - came[0] > 0.5 * sum(report.seconds for report in reflection.stages)
+    came = {round(at, 2) for at, event in events if isinstance(event, TextDelta)}
+    assert len(came) > 2 * len(Stage)  # a router that holds replies back would bring each stage in one piece
 
 
 def test_all_turns_of_a_conversation_with_all_their_stages_stay_on_one_engine(pool: Pool, http: httpx.Client) -> None:
@@ -210,9 +223,8 @@ def test_all_turns_of_a_conversation_with_all_their_stages_stay_on_one_engine(po
             reply = http.post("/v1/chat/completions", json=body).raise_for_status().json()
             answer = reply["choices"][0]["message"]["content"]
             messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": "And then?"}]
-        grown = [after - start for after, start in zip(pool.served(), before, strict=True)]
+        grown = pool.grown(before, at_least=6)  # each chain takes two requests at least
         assert min(grown) == 0
-        assert max(grown) >= 6  # each chain takes two requests at least
 
 
 def test_conversations_are_spread_over_the_engines(pool: Pool, http: httpx.Client) -> None:
@@ -220,7 +232,7 @@ def test_conversations_are_spread_over_the_engines(pool: Pool, http: httpx.Clien
     for number in range(16):
         body = asking("Hi.", model="tear-nano-direct", max_completion_tokens=16, session_id=f"caller-{number}")
         http.post("/v1/chat/completions", json=body).raise_for_status()
-    grown = [after - start for after, start in zip(pool.served(), before, strict=True)]
+    grown = pool.grown(before, at_least=16)
     assert min(grown) >= 1
     assert sum(grown) == 16
 
@@ -249,21 +261,27 @@ def test_leaving_aborts_the_work_of_the_engine(pool: Pool, http: httpx.Client) -
 
 def test_an_engine_that_dies_loses_no_reflection(pool: Pool, http: httpx.Client) -> None:
     """Run last: one engine is gone after it."""
+    killed = threading.Event()
+
+    def call(number: int) -> list[list[tuple[float, Event]]]:
+        """One reflection after another, the last of them begun before an engine was killed."""
+        body = asking(WORRY, revise_threshold=0, seed=number, model=("tear-nano", "tear-nano-direct")[number % 2])
+        told = [stream(http, body, f"caller-{number}")]
+        while not killed.is_set():
+            told.append(stream(http, body, f"caller-{number}"))
+        return told
+
     with ThreadPoolExecutor(8) as threads:
-        runs = [
-            threads.submit(
-                stream, http, asking(WORRY, revise_threshold=0, seed=number, model=model), f"caller-{number}"
-            )
-            for number, model in enumerate(("tear-nano", "tear-nano-direct") * 4)
-        ]
-        victim = busiest(pool, runs)
-        victim.kill()
-        readiness = []
+        runs = [threads.submit(call, number) for number in range(8)]
+        try:
+            busiest(pool).kill()
+        finally:
+            killed.set()
+        readiness = [http.get("/ready").status_code]
         while not all(run.done() for run in runs):
             readiness.append(http.get("/ready").status_code)
             time.sleep(0.05)
-        told = [run.result() for run in runs]
-    assert readiness
+        told = [events for run in runs for events in run.result()]
     assert set(readiness) == {200}
     for events in told:
         last = events[-1][1]
@@ -284,10 +302,11 @@ def test_an_engine_that_dies_loses_no_reflection(pool: Pool, http: httpx.Client)
     assert http.get("/ready").status_code == 200
 
 
-def busiest(pool: Pool, runs: list[Future[Any]]) -> VllmServer:
+def busiest(pool: Pool) -> VllmServer:
     """The engine with the most work, once it has several reflections in the midst."""
-    while not any(run.done() for run in runs):
+    deadline = time.monotonic() + COUNT_LIMIT_S
+    while time.monotonic() < deadline:
         running = [engine.running for engine in pool.engines]
         if max(running) >= 3:
             return pool.engines[running.index(max(running))]
-    raise AssertionError("the reflections ended before an engine could be killed")
+    raise AssertionError("no engine was ever busy")
