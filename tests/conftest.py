@@ -44,6 +44,17 @@ def http(live: LiveServer) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all that shares a server on one of pytest-xdist's workers, and on another what starts its own."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder == "conformance" or "live" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("shared"))
+        elif folder in ("live", "faults"):
+            item.add_marker(pytest.mark.xdist_group("own"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refuse-skips", action="store_true", help="fail when any test was skipped")
 

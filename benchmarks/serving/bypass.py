@@ -15,7 +15,7 @@ from serving.contestants import DIRECT, MODEL
 from serving.figures import median_ratio
 from serving.processes import Server
 from serving.questions import Questions
-from serving.rounds import run_rounds
+from serving.rounds import run_rounds, settle
 
 QUESTIONS = {1: 8, 16: 32}
 """How many make a round, by how many are asked at once."""
@@ -100,6 +100,7 @@ async def _round(
 
 
 async def _turn(client: Client, server: Server, bodies: Sequence[Body], *, concurrent: int) -> Turn:
+    await settle()
     began = time.perf_counter()
     replies = await client.stream_all(server.url, bodies, concurrent=concurrent)
     seconds = time.perf_counter() - began

@@ -16,7 +16,7 @@ from serving.figures import median_ratio
 from serving.processes import Server
 from serving.questions import Questions
 from serving.replies import scene_text, uncached_tokens
-from serving.rounds import run_rounds
+from serving.rounds import run_rounds, settle
 from tear_chain.words import Outcome, Reflection, Stage
 
 QUESTIONS = 3
@@ -116,6 +116,7 @@ def compare(rounds: Sequence[Round]) -> list[Result]:
 
 
 async def _reflect(client: Client, tear: Server, question: str) -> tuple[Told, Reflection]:
+    await settle()
     before = await client.counters(tear.url)
     messages = [{"role": "user", "content": question}]
     body = {"model": MODEL, "messages": messages, "reflection": {"revise_threshold": 0}, **SAMPLING}
@@ -134,6 +135,7 @@ async def _call_three_times(client: Client, vllm: Server, question: str, reflect
         for stage in (Stage.DRAFT, Stage.WITNESS, Stage.REVISED)
     )
     texts = {"question": question, "draft": reflection.draft, "scene": scene_text(reflection)}
+    await settle()
     before = await client.counters(vllm.url)
     began = time.perf_counter()
     draft = await client.ask(vllm.url, ask_vllm(question, draft_tokens))
@@ -150,6 +152,7 @@ async def _call_three_times(client: Client, vllm: Server, question: str, reflect
 async def _ask_optillm(client: Client, optillm: Server, vllm: Server, question: str, reflection: Reflection) -> Told:
     """As many tokens as we generated: the server behind it takes the limit for the length (`limit.py`)."""
     limit = sum(report.tokens for report in reflection.stages)
+    await settle()
     before = await client.counters(vllm.url)
     body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "max_tokens": limit, **SAMPLING}
     reply = await client.stream(optillm.url, body)

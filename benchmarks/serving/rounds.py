@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 Round = TypeVar("Round")
+SPIN_S = 1.5
+"""On a CPU the processes of vLLM's own server keep the cores busy for a second after their last work."""
+
+
+async def settle() -> None:
+    """Wait until the contestant before has nothing left to do, before the next one's turn is timed."""
+    await asyncio.sleep(SPIN_S)
 
 
 async def run_rounds(name: str, rounds: int, one_round: Callable[[int], Awaitable[Round]]) -> list[Round]:

@@ -38,6 +38,11 @@ ANSWER_S = 1.0
 """How long the core is waited for before it is asked whether it lives."""
 WORKER_EXTENSION = "tear_server.worker.WorkerExtension"
 """By name: it needs torch, which only the core's process loads before an adapter has been looked at."""
+IN_CORE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""The model runs in the core's own process. On a CPU vLLM gives it one more, so as to bind its threads to cores, and
+the core then keeps one of the machine's busy with waiting for it; it takes "uni" for "mp" there, but not the class."""
+OWN_WORKERS = {"distributed_executor_backend", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}
+"""Arguments that ask for workers, as does `VLLM_CPU_OMP_THREADS_BIND`: then vLLM has its way."""
 _DIED = "The engine stopped while it generated."
 _UNWATCHED: Mapping[int, float] = {}
 ENVIRONMENT = {
@@ -94,6 +99,10 @@ def _start(base: Path, adapter: AdapterFiles | None, *, name: str, options: Engi
     from vllm.v1.engine.async_llm import AsyncLLM
 
     on_cpu = current_platform.is_cpu()
+    in_core = on_cpu and "VLLM_CPU_OMP_THREADS_BIND" not in os.environ and not OWN_WORKERS.intersection(options.args)
+    if in_core:
+        # As many threads as vLLM's own workers would have: a core is left to everything else.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
     arguments = AsyncEngineArgs(
         model=str(base),
         served_model_name=[name],
@@ -109,6 +118,7 @@ def _start(base: Path, adapter: AdapterFiles | None, *, name: str, options: Engi
         enable_chunked_prefill=False if on_cpu else None,
         max_num_batched_tokens=max(options.max_model_len, CPU_BATCH_TOKENS) if on_cpu else None,
         block_size=CPU_BLOCK_TOKENS if on_cpu else None,
+        distributed_executor_backend=IN_CORE if in_core else None,
         enable_lora=adapter is not None,
         max_lora_rank=cast(Any, options.lora_rank(adapter)),
         max_loras=options.max_loras,
