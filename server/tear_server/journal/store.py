@@ -1,6 +1,6 @@
 """The journal's database: what is written is on the disk when the call returns.
 
-SQL is portable between SQLite and PostgreSQL; tests run it on SQLite alone (see `tables.py`).
+SQL is portable between SQLite and PostgreSQL; tests run it on both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The journal's tables, as the newest migration leaves them.
 
-SQL is kept to what SQLite and PostgreSQL share. It is tested on SQLite alone; for PostgreSQL the tests read the SQL
-that is made for it, and no more.
+SQL is kept to what SQLite and PostgreSQL share; tests run it on both.
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from tear_chain.errors import TearError
 from tear_server.journal.address import Address, read_address
@@ -126,9 +124,3 @@ def test_a_journal_that_is_locked_is_told(address: Address, file: Path) -> None:
 def test_a_database_server_that_is_away_is_told_without_the_password() -> None:
     told = refusal(read_address("postgresql://tear:s3cret@127.0.0.1:1/tear")).sentence()
     assert "s3cret" not in told
-
-
-def test_the_tables_can_be_written_for_postgresql() -> None:
-    told = "".join(str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables)
-    for expected in ("TIMESTAMP WITH TIME ZONE", "JSON NOT NULL", "DOUBLE PRECISION", "ON DELETE CASCADE"):
-        assert expected in told
