@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tear_chain.errors import InvalidRequest
@@ -28,6 +28,7 @@ from tear_server.reflection import Reflector
 from tear_server.registry import Registry, twins
 from tear_server.remote import RemoteOptions, remote_engine
 from tear_server.rollout import Rig, Rollout, open_rollout
+from tear_server.second_look import open_second_look
 from tear_server.service import Service
 from tear_server.settings import ServerSettings
 from tear_server.tracing import open_tracing, traces_url
@@ -78,11 +79,12 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             witness_s=settings.witness_deadline_s,
             revision_s=settings.revision_deadline_s,
         )
+        reflector = Reflector(engine, tokenizer, limits=limits, deadlines=deadlines, is_merged=lineup.is_merged)
         service = Service(
             base=base,
             registry=registry,
             engine=engine,
-            reflector=Reflector(engine, tokenizer, limits=limits, deadlines=deadlines, is_merged=lineup.is_merged),
+            reflector=reflector,
             metrics=metrics,
             context=context,
             sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p),
@@ -95,7 +97,9 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
         )
         for model, line in registry.lines:
             metrics.announce(models=twins(model), adapter=line.now.name, base=base.fingerprint)
-        yield service
+        share, door = settings.second_look, running.door
+        async with open_second_look(reflector, registry, metrics, share=share, door=door) as second_look:
+            yield replace(service, second_look=second_look)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ WEIGHT_ERROR = tuple(float(error) for error in range(WEIGHTS[0] - WEIGHTS[-1], W
 EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 6))
 
 
+WEIGHT_SHIFT = tuple(float(shift) for shift in range(-6, 7))
+SECOND_LOOKS = ("witnessed", "unread", "failed", "passed_over")
+"""`unread`: a scene without a weight, of the draft or of the answer."""
+
+
 class Metrics:
     """The server's own registry; vLLM keeps its series in prometheus-client's default one."""
 
@@ -105,6 +110,26 @@ class Metrics:
             buckets=tuple(tenth / 10 for tenth in range(1, 10)),
             registry=registry,
         )
+        self._answer_weight = Histogram(
+            "tear_answer_weight",
+            "Mean foreseen weight of revised answers, as far as they were witnessed once more.",
+            ["model"],
+            buckets=EXPECTED_WEIGHT,
+            registry=registry,
+        )
+        self._weight_shift = Histogram(
+            "tear_weight_shift",
+            "What revising changed: mean foreseen weight of the answer minus that of its draft, of the same ones.",
+            ["model"],
+            buckets=WEIGHT_SHIFT,
+            registry=registry,
+        )
+        self.second_looks = Counter(
+            "tear_second_looks_total",
+            "Revised answers chosen to be witnessed once more, and what came of it.",
+            ["model", "result"],
+            registry=registry,
+        )
         self.weight_error = Histogram(
             "tear_weight_error",
             "Weight that a person reported minus the one foreseen, where the foreseen draft was the answer.",
@@ -137,6 +162,8 @@ class Metrics:
                 self._reflections.labels(model, outcome.value)
             for problem in Problem:
                 self._problems.labels(model, problem.value)
+            for result in SECOND_LOOKS:
+                self.second_looks.labels(model, result)
 
     def withdraw(self, model: str) -> None:
         """Say no longer what is served under a name; what was counted of it stays."""
@@ -163,6 +190,16 @@ class Metrics:
             self._prompt_tokens.labels(model, stage, "false").inc(report.prompt_tokens - report.cached_tokens)
         self._observe_waiting(reflection)
         self._observe_witness(reflection)
+
+    def looked_again(self, first: Reflection, seen: Reflection) -> None:
+        """Count a revised answer, `first`'s, whose consequence was `seen` by itself."""
+        model, before, after = first.model, first.expected_weight, seen.expected_weight
+        if before is None or after is None:
+            self.second_looks.labels(model, "unread").inc()
+            return
+        self.second_looks.labels(model, "witnessed").inc()
+        self._answer_weight.labels(model).observe(after)
+        self._weight_shift.labels(model).observe(after - before)
 
     def _observe_waiting(self, reflection: Reflection) -> None:
         first, *_, last = (reflection.stages[0], reflection.stages[-1])

@@ -22,6 +22,7 @@ from tear_server.metrics import Metrics
 from tear_server.reflection import Plan, ReflectionRequest, Reflector
 from tear_server.registry import Registry, Served
 from tear_server.rollout import Rollout
+from tear_server.second_look import SecondLook
 
 if TYPE_CHECKING:
     from tear_server.spans import Tracing
@@ -50,6 +51,8 @@ class Service:
     """None: no spans are made."""
     rollout: Rollout | None = None
     """None: what is served stays as it was at the start."""
+    second_look: SecondLook | None = None
+    """None: what a revision does is not looked at."""
     door: Door = field(default_factory=Door)
     """Whether new work is let in."""
 
@@ -93,6 +96,8 @@ class Service:
                         if self.journal is not None:
                             # Before the event goes out: who has seen the end of a reply can report on it.
                             await self.journal.keep(plan.request, event.reflection)
+                        if self.second_look is not None:
+                            self.second_look.consider(plan.request, event.reflection)
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if outcome is Outcome.CANCELLED:

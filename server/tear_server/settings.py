@@ -127,6 +127,8 @@ class ServerSettings(BaseSettings):
     """Nucleus sampling where the caller sets none."""
     revise_threshold: float | None = Field(default=None, ge=0, le=1)
     """Revise from this probability on; not given, the model's own decision stands."""
+    second_look: float = Field(default=0.0, ge=0, le=1)
+    """Share of the revised answers that are witnessed once more, after they went out: what did revising do?"""
     engine: HttpUrl | None = None
     """Generate there: a vLLM server, or a router in front of many. Not given, vLLM is started here."""
     engine_key: SecretStr | None = None

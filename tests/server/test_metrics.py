@@ -16,7 +16,7 @@ from tear_chain.events import Event, TextDelta
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Outcome, Problem, Stage
 from tear_server.engine import Chunk, Generation
-from tear_server.metrics import Metrics, revision_distance
+from tear_server.metrics import SECOND_LOOKS, Metrics, revision_distance
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -250,6 +250,7 @@ async def test_labels_come_from_closed_sets_and_no_text_is_shown(tokenizer: Chai
         "problem": set(Problem),
         "decision": {"keep", "revise"},
         "cached": {"true", "false"},
+        "result": set(SECOND_LOOKS),
         "adapter": {ADAPTER},
         "base": {BASE.fingerprint},
     }
