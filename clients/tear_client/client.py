@@ -7,55 +7,50 @@ with Client() as client:
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar, Unpack
 
 import httpx
 import httpx_sse
 
 from tear_chain.conversation import Message
-from tear_chain.events import Completed, Event
+from tear_chain.events import Event
 from tear_chain.words import Reflection
-from tear_client.errors import ClientError, ServerUnreachable, StatusError, UnreadableReply
-from tear_client.exchange import (
-    EventReader,
-    ReflectionRequest,
-    ServedModel,
-    is_loopback,
-    parse_url,
-    read_models,
-    read_reflection,
-    read_refusal,
-    request_headers,
-    to_messages,
-    unreachable,
-    wait_before_retry,
-)
+from tear_client import calls
+from tear_client.address import is_loopback, request_headers, server_url
+from tear_client.calls import Call, Draws, Item, Wishes
+from tear_client.errors import ClientError, ServerUnreachable, StatusError
+from tear_client.exchange import EventReader, is_answer, not_answered, read_refusal, read_reply
 from tear_client.progress import Progress
+from tear_client.replies import (
+    Health,
+    LoadedAdapter,
+    OutcomeReport,
+    RemovedAdapter,
+    ServedAdapter,
+    ServedModel,
+    ServerVersion,
+    Witness,
+)
+from tear_client.retry import DEFAULT_PATIENCE, Attempts, Patience, to_timeout
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-DEFAULT_TIMEOUT_S = 600.0
-CONNECT_TIMEOUT_S = 5.0
-
-_MODELS = "/v1/models"
-_REFLECTIONS = "/v1/reflections"
+T = TypeVar("T")
 
 
 class ReflectionStream:
     """A reflection while it happens: iterate its events, or go straight to `final()`.
 
-    Where it does not end well both raise `ReflectionFailed` or `StreamBroken`, whose `kept` is what had come.
+    Where it does not end well both raise a `StreamCut`, whose `partial` is what had come.
     """
 
     def __init__(self, response: httpx.Response, reader: EventReader) -> None:
         self._reader = reader
-        self._failure: ClientError | None = None
         self._events = self._read(response)
 
     def __iter__(self) -> Iterator[Event]:
@@ -66,15 +61,21 @@ class ReflectionStream:
         """What is known so far."""
         return self._reader.progress
 
+    @property
+    def text(self) -> str:
+        """The answer so far: nothing while it may still be withdrawn."""
+        return self._reader.progress.answer
+
+    @property
+    def request_id(self) -> str | None:
+        """What the server calls the request in its log."""
+        return self._reader.request_id
+
     def final(self) -> Reflection:
         """Wait for the end and return the reflection."""
         for _ in self._events:
             pass
-        if self._failure is not None:
-            raise self._failure
-        if self._reader.progress.reflection is None:
-            raise self._reader.broken()
-        return self._reader.progress.reflection
+        return self._reader.result()
 
     def _read(self, response: httpx.Response) -> Iterator[Event]:
         try:
@@ -82,44 +83,43 @@ class ReflectionStream:
                 event = self._reader.read(message.event, message.data)
                 if event is not None:
                     yield event
-                if isinstance(event, Completed):
+                if self._reader.is_done:
                     return
             raise self._reader.broken()
-        except httpx_sse.SSEError as error:
-            self._failure = UnreadableReply(f"{response.url} answered with something other than a stream of events.")
-            raise self._failure from error
-        except httpx.RequestError as error:
-            self._failure = self._reader.broken()
-            raise self._failure from error
-        except ClientError as error:
-            self._failure = error
-            raise
+        except (ClientError, httpx.RequestError, httpx_sse.SSEError) as error:
+            failure = self._reader.failed(error)
+            if failure is error:
+                raise
+            raise failure from error
 
 
 class Client:
     """Asks one server of The Tear; close it, or use it in a `with`.
 
-    `timeout` is the silence in seconds after which a request is given up. A request is tried again, `max_retries`
-    times at most, only where nothing was begun: nobody answered, or the server was busy (429, 503).
+    Without an address and a key those of `TEAR_URL` and `TEAR_API_KEY` are taken. `timeout` is the silence in seconds
+    after which a request is given up; an `httpx.Timeout` sets it phase by phase. A request is tried again, `retries`
+    times at most, where nobody answered, and where the server says that it may be. What goes wrong is a `ClientError`.
     """
 
     def __init__(
         self,
-        base_url: str = DEFAULT_URL,
+        base_url: str | None = None,
         api_key: str | None = None,
         *,
-        timeout: float = DEFAULT_TIMEOUT_S,
-        max_retries: int = 2,
+        timeout: float | httpx.Timeout = DEFAULT_PATIENCE.timeout,
+        retries: int = DEFAULT_PATIENCE.retries,
+        longest_wait_s: float = DEFAULT_PATIENCE.longest_wait_s,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = random.random,
     ) -> None:
-        self.url = parse_url(base_url)
-        self._max_retries = max_retries
+        self.url = server_url(base_url)
+        self._patience = Patience(timeout=to_timeout(timeout), retries=retries, longest_wait_s=longest_wait_s)
         self._sleep = sleep
+        self._random = random
         self._http = httpx.Client(
             base_url=self.url,
             headers=request_headers(api_key),
-            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT_S)),
             transport=transport,
             # A proxy from the environment cannot know this machine's own addresses.
             trust_env=not is_loopback(self.url),
@@ -134,50 +134,21 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, which clients made by `with_options` share."""
         self._http.close()
 
-    def reflect(
-        self,
-        text_or_messages: str | Sequence[Message],
-        *,
-        model: str | None = None,
-        draft: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        max_completion_tokens: int | None = None,
-        revise_threshold: float | None = None,
-    ) -> Reflection:
-        """One reflection, whole. What is None the server chooses; `draft` is someone's answer to witness.
+    def with_options(self, *, timeout: float | httpx.Timeout | None = None, retries: int | None = None) -> Self:
+        """The same client, over the same connections, with another patience."""
+        other = copy(self)
+        other._patience = self._patience.changed(timeout=timeout, retries=retries)
+        return other
 
-        Raises `InvalidRequest` before anything is sent, and a `ClientError` after.
-        """
-        request = ReflectionRequest(
-            messages=to_messages(text_or_messages),
-            model=model,
-            draft=draft,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            max_completion_tokens=max_completion_tokens,
-            revise_threshold=revise_threshold,
-        )
-        return read_reflection(self.url, self._fetch("POST", _REFLECTIONS, request.body(stream=False)))
+    def reflect(self, text_or_messages: str | Sequence[Message], **wishes: Unpack[Wishes]) -> Reflection:
+        """One reflection, whole. Raises `InvalidRequest` before anything is sent."""
+        return self._fetch(calls.reflection_call(text_or_messages, wishes, stream=False))
 
     @contextmanager
-    def stream(
-        self,
-        text_or_messages: str | Sequence[Message],
-        *,
-        model: str | None = None,
-        draft: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        max_completion_tokens: int | None = None,
-        revise_threshold: float | None = None,
-    ) -> Iterator[ReflectionStream]:
+    def stream(self, text_or_messages: str | Sequence[Message], **wishes: Unpack[Wishes]) -> Iterator[ReflectionStream]:
         """The same as it happens; leaving the `with` early stops the work on the server.
 
         with client.stream("…") as stream:
@@ -185,62 +156,99 @@ class Client:
                 ...
             reflection = stream.final()
         """
-        request = ReflectionRequest(
-            messages=to_messages(text_or_messages),
-            model=model,
-            draft=draft,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            max_completion_tokens=max_completion_tokens,
-            revise_threshold=revise_threshold,
-        )
-        response = self._open("POST", _REFLECTIONS, request.body(stream=True))
+        response = self._open(calls.reflection_call(text_or_messages, wishes, stream=True))
         try:
-            yield ReflectionStream(response, EventReader(self.url))
+            yield ReflectionStream(response, EventReader(self.url, response.headers.get("x-request-id")))
         finally:
             response.close()
+
+    def witness(
+        self,
+        answers: str | Item | Sequence[str | Item],
+        *,
+        situation: str | Sequence[Message] | None = None,
+        **draws: Unpack[Draws],
+    ) -> tuple[Witness, ...]:
+        """What answers by whomever would do, in their order; each a text that answers `situation`, or an `Item`.
+
+        More than 64 are sent in several requests; if one of them fails, nothing is returned.
+        """
+        found: list[Witness] = []
+        for call in calls.witness_calls(calls.to_items(answers, situation), draws):
+            scenes = self._fetch(call)
+            found += scenes
+        return tuple(found)
+
+    def report(self, reflection_id: str, *, text: str, weight: int | None = None) -> OutcomeReport:
+        """Report what really came of an answer; `weight` from -3, closed the person, to +3, opened them."""
+        return self._fetch(calls.report_call(reflection_id, text=text, weight=weight))
 
     def models(self) -> tuple[ServedModel, ...]:
         """The models served here; the first is the one that answers when none is named."""
-        return read_models(self.url, self._fetch("GET", _MODELS))
+        return self._fetch(calls.models_call())
 
-    def _fetch(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        response = self._open(method, path, body)
+    def health(self) -> Health:
+        """Whether the server lives. Only where nobody answers is an error raised."""
+        return self._fetch(calls.health_call())
+
+    def ready(self) -> Health:
+        """Whether a reflection can be served now. Only where nobody answers is an error raised."""
+        return self._fetch(calls.ready_call())
+
+    def version(self) -> ServerVersion:
+        """What runs there."""
+        return self._fetch(calls.version_call())
+
+    def adapters(self) -> tuple[LoadedAdapter, ...]:
+        """The versions of adapters that are loaded; for operators, as are the three below."""
+        return self._fetch(calls.adapters_call())
+
+    def load_adapter(self, path: str, *, model: str | None = None) -> ServedAdapter:
+        """Serve the adapter in that folder of the server's folder of adapters, as the default model or `model`."""
+        return self._fetch(calls.load_adapter_call(path, model=model))
+
+    def roll_back_adapter(self, model: str) -> ServedAdapter:
+        """Let a model answer with the version before again."""
+        return self._fetch(calls.roll_back_call(model))
+
+    def remove_adapter(self, name: str) -> RemovedAdapter:
+        """Stop serving a model, or unload a version."""
+        return self._fetch(calls.remove_adapter_call(name))
+
+    def _fetch(self, call: Call[T]) -> T:
+        response = self._open(call)
         try:
-            return response.read()
+            body = response.read()
         except httpx.RequestError as error:
-            raise self._broken(error) from error
+            raise not_answered(self.url, error) from error
         finally:
             response.close()
+        return read_reply(self.url, call, body)
 
-    def _open(self, method: str, path: str, body: bytes | None) -> httpx.Response:
-        """An answer of status 2xx with its body still to be read; whoever gets it closes it."""
-        for attempt in itertools.count():
+    def _open(self, call: Call[T]) -> httpx.Response:
+        """An answer with its body still to be read; whoever gets it closes it."""
+        attempts = Attempts(self._patience, self._random)
+        while True:
             try:
-                return self._send(method, path, body)
+                return self._send(call)
             except (ServerUnreachable, StatusError) as error:
-                wait_s = wait_before_retry(error, attempt)
-                if wait_s is None or attempt >= self._max_retries:
+                wait_s = None if call.is_probe else attempts.next_wait_s(error)
+                if wait_s is None:
                     raise
-            # Spread, so that clients which were refused together do not come back together.
-            self._sleep(wait_s * (1 + random.random() / 4))  # noqa: S311 - nothing secret
-        raise AssertionError("the loop above has no end")
+            self._sleep(wait_s)
 
-    def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+    def _send(self, call: Call[T]) -> httpx.Response:
         try:
-            response = self._http.send(self._http.build_request(method, path, content=body), stream=True)
-            if response.is_success:
+            request = self._http.build_request(
+                call.method, call.path, content=call.body, timeout=self._patience.timeout
+            )
+            response = self._http.send(request, stream=True)
+            if is_answer(call, response.status_code):
                 return response
             try:
                 refusal = response.read()
             finally:
                 response.close()
         except httpx.RequestError as error:
-            raise self._broken(error) from error
-        raise read_refusal(self.url, response.status_code, response.headers, refusal, now=datetime.now(UTC))
-
-    def _broken(self, error: httpx.RequestError) -> ClientError:
-        if isinstance(error, (httpx.TimeoutException, httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
-            return unreachable(self.url, error)
-        return EventReader(self.url).broken()
+            raise not_answered(self.url, error) from error
+        raise read_refusal(self.url, response, refusal, now=datetime.now(UTC))

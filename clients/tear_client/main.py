@@ -21,9 +21,10 @@ from tear_chain.errors import InvalidRequest, RequestError, TearError
 from tear_chain.wire import dump_reflection
 from tear_chain.words import Reflection
 from tear_client.chat import Chat
-from tear_client.client import DEFAULT_URL, Client
+from tear_client.address import DEFAULT_URL
+from tear_client.calls import DIRECT_SUFFIX, is_direct
+from tear_client.client import Client
 from tear_client.errors import ServerUnreachable, StatusError
-from tear_client.exchange import DIRECT_SUFFIX, is_direct
 from tear_client.lazy import ExtraMissing, HouseGroup, add_guests
 from tear_client.progress import replay
 from tear_client.safetext import clean

@@ -80,9 +80,9 @@ def refusal(status: int, headers: dict[str, str] | None = None, **error: object)
     return httpx.Response(status, json={"error": {"type": "x", "param": None, "code": None, **error}}, headers=headers)
 
 
-def client_of(handler: Handler, waits: list[float] | None = None, *, max_retries: int = 2) -> Client:
+def client_of(handler: Handler, waits: list[float] | None = None, *, retries: int = 2) -> Client:
     waited: list[float] = [] if waits is None else waits
-    return Client(transport=httpx.MockTransport(handler), sleep=waited.append, max_retries=max_retries)
+    return Client(transport=httpx.MockTransport(handler), sleep=waited.append, retries=retries)
 
 
 def answering(*replies: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
@@ -178,8 +178,8 @@ def test_a_stream_cut_in_the_middle_keeps_what_had_come() -> None:
     with client_of(handler) as client, client.stream("x") as stream:
         with pytest.raises(StreamBroken, match="while the draft was witnessed; what had come until then was kept") as e:
             list(stream)
-        assert e.value.kept.draft == DRAFT
-        assert e.value.kept.told[Field.IMPACT] == "They close the lid."
+        assert e.value.partial.draft == DRAFT
+        assert e.value.partial.told[Field.IMPACT] == "They close the lid."
         with pytest.raises(StreamBroken):
             stream.final()
 
@@ -199,7 +199,7 @@ def test_a_failure_on_the_server_ends_the_stream_with_its_code() -> None:
     with client_of(handler) as client, client.stream("x") as stream:
         with pytest.raises(ReflectionFailed, match="The engine is gone") as e:
             stream.final()
-        assert (e.value.code, e.value.kept.draft) == ("engine_dead", DRAFT)
+        assert (e.value.code, e.value.partial.draft) == ("engine_dead", DRAFT)
 
 
 def test_leaving_a_stream_early_closes_the_connection() -> None:
@@ -338,7 +338,7 @@ def test_a_request_that_may_have_begun_is_not_sent_twice(error: Exception) -> No
 def test_retries_are_bounded() -> None:
     waits: list[float] = []
     handler, seen = answering(*[httpx.ConnectError("refused") for _ in range(4)])
-    with client_of(handler, waits, max_retries=3) as client, pytest.raises(ServerUnreachable, match="No server at"):
+    with client_of(handler, waits, retries=3) as client, pytest.raises(ServerUnreachable, match="No server at"):
         client.models()
     assert len(seen) == 4
     assert waits == sorted(waits)
