@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from tear_chain.events import Witnessed
 from tear_chain.words import Decision, Problem, Reflection, Status
+from tear_client.replies import Witness
 
 
 def signed(value: float, digits: int) -> str:
@@ -29,13 +31,20 @@ def decision_probability(witnessed: Witnessed) -> float | None:
 
 def shortfall(reflection: Reflection) -> str | None:
     """What kept a reflection from being complete, None for a complete one."""
-    if reflection.status is Status.COMPLETE:
-        return None
-    if not reflection.problems:
-        return str(reflection.status)
-    return f"{reflection.status} ({', '.join(map(str, reflection.problems))})"
+    return _finding(reflection.status, reflection.problems)
+
+
+def gaps(witness: Witness) -> str | None:
+    """What kept a scene from being complete, None for a complete one."""
+    return _finding(witness.status, witness.problems)
 
 
 def in_words(problem: Problem) -> str:
     """A problem as a person says it."""
     return problem.value.replace("_", " ")
+
+
+def _finding(status: Status, problems: Sequence[Problem]) -> str | None:
+    if status is Status.COMPLETE:
+        return None
+    return f"{status} ({', '.join(map(str, problems))})" if problems else str(status)

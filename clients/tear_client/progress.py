@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tear_chain.events import Completed, Event, Failed, StageCompleted, StageStarted, TextDelta, Witnessed
 from tear_chain.words import Decision, Field, Reflection, Scene, Stage, Status
+from tear_client.replies import Witness
 
 TOLD = (Field.WHO, Field.IMPACT, Field.RIPPLES)
 """The fields of a scene that are text."""
@@ -80,9 +81,7 @@ def replay(reflection: Reflection) -> Iterator[Event]:
     if reflection.draft:
         yield TextDelta(Stage.DRAFT, None, reflection.draft)
     if reflection.status is not Status.BYPASSED and reflection.witness is not None:
-        for field, text in told(reflection.witness).items():
-            if text:
-                yield TextDelta(Stage.WITNESS, field, text)
+        yield from _replay_scene(reflection.witness)
         if reflection.decision is not None:
             yield Witnessed(
                 reflection.witness, reflection.expected_weight, reflection.decision, reflection.revise_probability
@@ -90,3 +89,16 @@ def replay(reflection: Reflection) -> Iterator[Event]:
             if reflection.decision is Decision.REVISE:
                 yield TextDelta(Stage.REVISED, None, reflection.answer)
     yield Completed(reflection)
+
+
+def replay_witness(witness: Witness) -> Iterator[Event]:
+    """The events that tell what was foreseen of an answer."""
+    yield from _replay_scene(witness.scene)
+    if witness.decision is not None:
+        yield Witnessed(witness.scene, witness.expected_weight, witness.decision, witness.revise_probability)
+
+
+def _replay_scene(scene: Scene) -> Iterator[Event]:
+    for field, text in told(scene).items():
+        if text:
+            yield TextDelta(Stage.WITNESS, field, text)

@@ -144,6 +144,16 @@ class ReflectionPicture:
         return shown
 
 
+def weight_line(weight: int, expected: float | None, *, plain: bool = False) -> Text:
+    """The weight on its scale, and what that means: the one way in which a weight is shown on a terminal."""
+    line = weight_scale(weight, expected, plain=plain)
+    line.append(f"   {_minus(signed(weight, 0), plain)}", style=f"bold {_weight_style(weight)}")
+    line.append(f" {_effect(weight)}")
+    if expected is not None:
+        line.append(f", expected {_minus(signed(expected, 1), plain)}", style="dim")
+    return line
+
+
 def weight_scale(weight: int, expected: float | None, *, plain: bool = False) -> Text:
     """The weight on its scale: a bar from zero to where it lies, and a mark where the model expected it.
 
@@ -195,14 +205,8 @@ def _panel(title: str, content: RenderableType) -> Panel:
 
 
 def _add_verdict(rows: Table, witnessed: Witnessed, plain: bool) -> None:
-    weight = witnessed.scene.weight
-    if weight is not None:
-        line = weight_scale(weight, witnessed.expected_weight, plain=plain)
-        line.append(f"   {_minus(signed(weight, 0), plain)}", style=f"bold {_weight_style(weight)}")
-        line.append(f" {_effect(weight)}")
-        if witnessed.expected_weight is not None:
-            line.append(f", expected {_minus(signed(witnessed.expected_weight, 1), plain)}", style="dim")
-        rows.add_row("weight", line)
+    if witnessed.scene.weight is not None:
+        rows.add_row("weight", weight_line(witnessed.scene.weight, witnessed.expected_weight, plain=plain))
     decision = Text.assemble((str(witnessed.decision), "bold"))
     if (probability := decision_probability(witnessed)) is not None:
         decision.append(f", probability {probability:.2f}", style="dim")
@@ -215,7 +219,7 @@ def _summary(reflection: Reflection, plain: bool) -> RenderableType:
     outcome = "answered directly" if reflection.outcome is Outcome.BYPASSED else str(reflection.outcome)
     tokens = sum(stage.tokens for stage in reflection.stages)
     seconds = sum(stage.seconds for stage in reflection.stages)
-    lines = [dot.join([outcome, clean(reflection.model), f"{tokens} tokens", f"{seconds:.1f} s"])]
+    lines = [dot.join([outcome, clean(reflection.model), f"{tokens} tokens", f"{seconds:.1f} s", clean(reflection.id)])]
     if reflection.problems:
         lines.append(f"What went wrong: {', '.join(map(in_words, reflection.problems))}.")
     if reflection.answer_cut:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from tear_chain.errors import InvalidRequest
 from tear_chain.events import Event
+from tear_client.phrases import gaps, signed
 from tear_client.plain import PlainView
-from tear_client.render import LiveView
+from tear_client.progress import Progress, replay_witness
+from tear_client.render import LiveView, ReflectionPicture, weight_line
+from tear_client.replies import Witness
 from tear_client.safetext import clean, escape_json
+from tear_client.scenes import scene_lines, scene_table
 
 
 class View(Protocol):
@@ -50,6 +58,59 @@ def reflection_view(*, direct: bool) -> Iterator[View]:
         yield plain
     finally:
         plain.close()
+
+
+def print_table(table: Table) -> None:
+    """A table, for a terminal."""
+    Console(highlight=False).print(table)
+
+
+def print_weight(weight: int) -> None:
+    """A weight on its scale, or as a labelled figure in a pipe."""
+    if is_rich():
+        console = Console(highlight=False)
+        console.print(weight_line(weight, None, plain=console.options.ascii_only))
+    else:
+        print(f"weight: {signed(weight, 0)}")
+
+
+def show_witness(witness: Witness) -> None:
+    """What was foreseen of one answer: the whole scene."""
+    if is_rich():
+        progress = Progress()
+        for event in replay_witness(witness):
+            progress.take(event)
+        Console(highlight=False).print(ReflectionPicture(progress))
+    else:
+        plain = PlainView(sys.stdout)
+        for event in replay_witness(witness):
+            plain.take(event)
+        plain.close()
+    if (finding := gaps(witness)) is not None:
+        print(f"status: {finding}")
+
+
+def show_scenes(answers: Sequence[str], scenes: Sequence[Witness], *, first: int) -> None:
+    """What was foreseen of many answers: a table, in a pipe lines with tabs; `first` numbers the first of them."""
+    numbered = list(zip(range(first, first + len(scenes)), answers, scenes, strict=True))
+    if is_rich():
+        console = Console(highlight=False)
+        console.print(scene_table(numbered, plain=console.options.ascii_only))
+    else:
+        for line in scene_lines(numbered):
+            print(line, flush=True)
+
+
+def count_down(seconds: float) -> None:
+    """Wait, and show a person how long still."""
+    if not is_rich():
+        time.sleep(seconds)
+        return
+    end = time.monotonic() + seconds
+    with Live(console=Console(highlight=False), transient=True, auto_refresh=False) as live:
+        while (left_s := end - time.monotonic()) > 0:
+            live.update(Text(f"Trying again in {math.ceil(left_s)} s; Ctrl-C leaves it.", style="dim"), refresh=True)
+            time.sleep(min(left_s, 1.0))
 
 
 def print_json(value: Any) -> None:

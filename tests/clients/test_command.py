@@ -227,7 +227,7 @@ def test_the_key_is_sent(server: FakeServer, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_a_server_one_sentence_says_so(
     nobody: str, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    assert main(arguments) == 3
+    assert main(arguments) == 1
     assert capsys.readouterr() == ("", f"No server at {nobody}. Start one with make serve, or give --url.\n")
 
 

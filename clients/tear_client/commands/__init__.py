@@ -1,0 +1,1 @@
+"""The commands of `tear` that ask a server, one module each."""
