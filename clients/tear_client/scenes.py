@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from tear_client.phrases import gaps, signed
-from tear_client.render import weight_scale
+from tear_client.render import weight_line
 from tear_client.replies import Witness
 from tear_client.safetext import clean
 
@@ -18,17 +17,12 @@ Numbered = tuple[int, str, Witness]
 
 
 def scene_table(rows: Sequence[Numbered], *, plain: bool) -> Table:
-    """A row for each answer: its number, its weight on the scale, the advice, the answer and its impact."""
-    table = Table(box=box.ASCII_DOUBLE_HEAD if plain else box.SIMPLE, header_style="dim", padding=(0, 1))
-    table.add_column("", justify="right", style="dim")
-    table.add_column("weight", no_wrap=True)
-    table.add_column("advice")
-    table.add_column("answer, and its impact", ratio=1)
+    """For each answer its number, its weight on the scale, its text and its impact."""
+    table = Table.grid(padding=(0, 2, 1, 0))
+    table.add_column(justify="right", style="dim")
+    table.add_column()
     for number, answer, witness in rows:
-        scale = Text("none", style="dim")
-        if witness.weight is not None:
-            scale = weight_scale(witness.weight, witness.expected_weight, plain=plain)
-        table.add_row(str(number), scale, str(witness.decision or ""), _told(answer, witness))
+        table.add_row(str(number), _told(answer, witness, plain))
     return table
 
 
@@ -41,9 +35,14 @@ def scene_lines(rows: Sequence[Numbered]) -> Iterator[str]:
         yield "\t".join((str(number), weight, expected, str(witness.decision or "-"), impact))
 
 
-def _told(answer: str, witness: Witness) -> Text:
-    told = Text(_line(answer), overflow="ellipsis", no_wrap=True)
-    told.append(f"\n{_line(witness.scene.impact or '')}", style="dim")
+def _told(answer: str, witness: Witness, plain: bool) -> Text:
+    if witness.weight is None:
+        told = Text("no weight", style="dim")
+    else:
+        told = weight_line(witness.weight, witness.expected_weight, plain=plain)
+    told.append(f"\n{_line(answer)}", style="not dim")
+    if witness.scene.impact:
+        told.append(f"\n{_line(witness.scene.impact)}", style="dim")
     if (finding := gaps(witness)) is not None:
         told.append(f"\n{finding}", style="dim")
     return told

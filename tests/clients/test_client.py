@@ -80,6 +80,12 @@ def refusal(status: int, headers: dict[str, str] | None = None, **error: object)
     return httpx.Response(status, json={"error": {"type": "x", "param": None, "code": None, **error}}, headers=headers)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEAR_URL", raising=False)
+    monkeypatch.delenv("TEAR_API_KEY", raising=False)
+
+
 def client_of(handler: Handler, waits: list[float] | None = None, *, retries: int = 2) -> Client:
     waited: list[float] = [] if waits is None else waits
     return Client(transport=httpx.MockTransport(handler), sleep=waited.append, retries=retries)
@@ -294,8 +300,10 @@ OK = httpx.Response(200, json=dump_reflection(REFLECTION))
         (refusal(503, {"retry-after-ms": "1500", "retry-after": "9"}, message="Busy."), 1.5, 1.9),
         (refusal(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, message="Busy."), 0, 0),
         (refusal(503, {"retry-after": "soon"}, message="Busy."), 0.25, 0.32),
+        (refusal(500, {"x-should-retry": "true"}, message="Failed."), 0.25, 0.32),
+        (refusal(409, {"x-should-retry": "true", "retry-after": "2"}, message="Busy."), 2, 2.5),
     ],
-    ids=["refused", "busy", "seconds", "milliseconds", "past date", "nonsense"],
+    ids=["refused", "busy", "seconds", "milliseconds", "past date", "nonsense", "asked for", "asked for later"],
 )
 def test_it_tries_again_after_the_pause_asked_for(
     first: httpx.Response | Exception, shortest: float, longest: float
@@ -312,11 +320,12 @@ def test_it_tries_again_after_the_pause_asked_for(
     "reply",
     [
         refusal(503, {"x-should-retry": "false"}, message="Gone."),
+        refusal(429, {"x-should-retry": "false", "retry-after": "1"}, message="Gone."),
         refusal(429, {"retry-after": "3600"}, message="Tomorrow."),
         refusal(500, message="Broken."),
         refusal(400, message="Wrong."),
     ],
-    ids=["not wanted", "too long", "500", "400"],
+    ids=["not wanted", "not wanted at all", "too long", "500", "400"],
 )
 def test_it_does_not_try_again_where_that_is_of_no_use(reply: httpx.Response) -> None:
     handler, seen = answering(reply)
@@ -397,3 +406,104 @@ def test_a_conversation_out_of_order_is_refused_before_sending() -> None:
     with client_of(handler) as client, pytest.raises(InvalidRequest, match="not from user"):
         client.reflect([Message(Role.USER, "a"), Message(Role.ASSISTANT, "b")])
     assert seen == []
+
+
+# Patience
+
+
+def test_pauses_grow_and_are_spread_by_chance() -> None:
+    waits: list[float] = []
+    handler, _ = answering(*[httpx.ConnectError("refused") for _ in range(5)])
+    chances = iter([0.0, 1.0, 0.5, 0.0])
+    transport = httpx.MockTransport(handler)
+    with (
+        Client(transport=transport, retries=4, sleep=waits.append, random=lambda: next(chances)) as client,
+        pytest.raises(ServerUnreachable),
+    ):
+        client.models()
+    assert waits == [0.25, 0.5 * 1.25, 1.0 * 1.125, 2.0]
+
+
+def test_other_options_leave_the_client_as_it_was_and_share_its_connections() -> None:
+    handler, seen = answering(*[httpx.ConnectError("refused") for _ in range(4)])
+    waits: list[float] = []
+    with client_of(handler, waits) as client:
+        with pytest.raises(ServerUnreachable):
+            client.with_options(retries=0, timeout=7).models()
+        assert (len(seen), waits, seen[0].extensions["timeout"]["read"]) == (1, [], 7)
+        with pytest.raises(ServerUnreachable):
+            client.models()
+    assert (len(seen), len(waits), seen[1].extensions["timeout"]["read"]) == (4, 2, 600)
+    with pytest.raises(RuntimeError, match="closed"):
+        client.with_options(retries=1).models()
+
+
+def test_each_phase_can_have_a_patience_of_its_own() -> None:
+    handler, seen = answering(httpx.Response(200, json={"data": []}))
+    phases = httpx.Timeout(connect=1, write=2, read=3, pool=4)
+    with Client(transport=httpx.MockTransport(handler), timeout=phases) as client:
+        client.models()
+    assert seen[0].extensions["timeout"] == {"connect": 1, "write": 2, "read": 3, "pool": 4}
+
+
+def test_a_probe_comes_back_at_once() -> None:
+    handler, seen = answering(httpx.ConnectError("refused"))
+    waits: list[float] = []
+    with client_of(handler, waits) as client, pytest.raises(ServerUnreachable):
+        client.ready()
+    assert (len(seen), waits) == (1, [])
+
+
+# Many answers
+
+
+def scenes_of(request: httpx.Request) -> httpx.Response:
+    """A scene for each item, whose `who` is the item's answer."""
+    items = json.loads(request.content)["items"]
+    data = [
+        {"index": index, "object": "witness", "status": "complete", "problems": [], "witness": {"who": item["answer"]}}
+        for index, item in enumerate(items)
+    ]
+    return httpx.Response(200, json={"model": "m", "adapter": "a", "data": data})
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (64, [64]), (65, [64, 1]), (200, [64, 64, 64, 8])])
+def test_scenes_come_in_the_order_of_the_answers_however_they_were_split(count: int, sizes: list[int]) -> None:
+    seen: list[int] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(len(json.loads(request.content)["items"]))
+        return scenes_of(request)
+
+    answers = [f"Answer {number}." for number in range(count)]
+    with client_of(handle) as client:
+        assert [found.scene.who for found in client.witness(answers, situation="x")] == answers
+    assert seen == sizes
+
+
+@pytest.mark.parametrize("dropped", [0, 1])
+def test_a_scene_that_is_missing_is_no_answer(dropped: int) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        reply = json.loads(scenes_of(request).content)
+        del reply["data"][dropped]
+        return httpx.Response(200, json=reply)
+
+    with client_of(handle) as client, pytest.raises(UnreadableReply, match="the scenes"):
+        client.witness(["a", "b"], situation="x")
+
+
+# The environment
+
+
+def test_address_and_key_are_those_of_the_environment_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAR_URL", "tear.example:9/v1")
+    monkeypatch.setenv("TEAR_API_KEY", "k")
+    handler, seen = answering(*[httpx.Response(200, json={"data": []}) for _ in range(2)])
+    with Client(transport=httpx.MockTransport(handler)) as client:
+        client.models()
+    with Client("http://other.example", "", transport=httpx.MockTransport(handler)) as client:
+        client.models()
+    assert [(str(each.url), each.headers.get("authorization")) for each in seen] == [
+        ("http://tear.example:9/v1/models", "Bearer k"),
+        ("http://other.example/v1/models", None),
+    ]
