@@ -27,13 +27,14 @@ def engines() -> list[ScriptedEngine]:
 def serve(
     tokenizer: ChainTokenizer, tmp_path: Path, engines: list[ScriptedEngine], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Serve]:
-    """Serve a story on a real socket until the test ends, where `TEAR_URL` says; with a journal."""
+    """Serve a story on a real socket until the test ends, where `TEAR_URL` says; with a journal if it `keeps` one."""
     with ExitStack() as stack:
 
-        def begin(story: Story = REVISED, *, access: Access | None = None, **options: Any) -> str:
+        def begin(story: Story = REVISED, *, access: Access | None = None, keeps: bool = False, **options: Any) -> str:
             engines.append(play(tokenizer, story, **options))
             service = service_over(engines[-1], tokenizer)
-            url = stack.enter_context(listening(opened(service, journal=tmp_path / "journal.db", access=access)))
+            journal = tmp_path / "journal.db" if keeps else None
+            url = stack.enter_context(listening(opened(service, journal=journal, access=access)))
             monkeypatch.setenv("TEAR_URL", url)
             return url
 

@@ -120,7 +120,7 @@ def test_a_scene_with_gaps_says_which(serve: Serve, call: Call) -> None:
 
 
 def test_what_came_of_an_answer_is_reported(serve: Serve, call: Call) -> None:
-    serve()
+    serve(keeps=True)
     known = call("reflect", ASKED).id
     told = call("report", known, text="She plays every day now.", weight=3)
     assert (told.id, told.text, told.weight, told.reported.tzinfo is not None) == (
@@ -131,7 +131,7 @@ def test_what_came_of_an_answer_is_reported(serve: Serve, call: Call) -> None:
 
 @pytest.mark.parametrize("name", ["refl-0", "b?c#d %00", "漢"])
 def test_an_unknown_reflection_is_not_found_whatever_its_name(serve: Serve, call: Call, name: str) -> None:
-    serve()
+    serve(keeps=True)
     with pytest.raises(UnknownReflection) as e:
         call("report", name, text="x")
     assert (e.value.status, e.value.code, e.value.param) == (404, "reflection_not_found", "reflection_id")

@@ -12,7 +12,7 @@ from tear_client.main import main
 @pytest.fixture
 def known(serve: Serve) -> str:
     """The id of a reflection that the journal holds."""
-    with Client(serve()) as client:
+    with Client(serve(keeps=True)) as client:
         return client.reflect("Am I any good?").id
 
 

@@ -115,7 +115,7 @@ def test_a_direct_answer_can_be_witnessed_afterwards(serve: Serve, chat: Any) ->
 
 
 def test_what_came_of_the_last_answer_is_reported(serve: Serve, chat: Any) -> None:
-    serve()
+    serve(keeps=True)
     assert chat("One", "/report +2 She called back.")[0] == 0
 
 
@@ -151,7 +151,7 @@ def test_a_command_that_cannot_be_obeyed_says_why(serve: Serve, chat: Any, line:
 
 
 def test_every_command_of_the_help_is_obeyed(serve: Serve, chat: Any, tmp_path: Path) -> None:
-    serve()
+    serve(keeps=True)
     file = tmp_path / "talk.json"
     given = {"/save": str(file), "/load": str(file), "/report": "+1 x", "/system": "Be brief."}
     commands = [f"{name} {given.get(name, '')}".strip() for name in COMMANDS if name not in ("/new", "/direct")]
