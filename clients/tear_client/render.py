@@ -48,13 +48,17 @@ class LiveView:
         self._live = Live(_Tail(self._picture), console=console, transient=True, refresh_per_second=_FRAMES_PER_SECOND)
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        try:
+            self._live.start()
+        except BaseException:  # Ctrl-C in the middle of it would leave the thread behind that redraws
+            self._live.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.__exit__(kind, error, trace)
+        self._live.stop()
         if not self._picture.progress.is_empty:
             self._console.print(ReflectionPicture(self._picture.progress, direct=self._picture.direct))
 

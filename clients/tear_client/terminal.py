@@ -107,10 +107,14 @@ def count_down(seconds: float) -> None:
         time.sleep(seconds)
         return
     end = time.monotonic() + seconds
-    with Live(console=Console(highlight=False), transient=True, auto_refresh=False) as live:
+    live = Live(console=Console(highlight=False), transient=True, auto_refresh=False)
+    try:
+        live.start()
         while (left_s := end - time.monotonic()) > 0:
             live.update(Text(f"Trying again in {math.ceil(left_s)} s; Ctrl-C leaves it.", style="dim"), refresh=True)
             time.sleep(min(left_s, 1.0))
+    finally:
+        live.stop()
 
 
 def print_json(value: Any) -> None:

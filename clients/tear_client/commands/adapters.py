@@ -84,20 +84,22 @@ def _list(settings: Settings) -> None:
         for adapter in loaded:
             print_json(adapter.model_dump(mode="json"))
     elif is_rich():
-        table = Table.grid(padding=(0, 3))
+        table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+        for heading in ("version", "name", "rank", "answers as", "before in", "in flight"):
+            table.add_column(heading, no_wrap=heading == "version")
         for adapter in loaded:
-            table.add_row(Text(clean(adapter.id), style="bold"), *(Text(part, style="dim") for part in _facts(adapter)))
+            table.add_row(*map(Text, _facts(adapter)))
         print_table(table)
     else:
         for adapter in loaded:
-            print("\t".join((clean(adapter.id), *_facts(adapter))))
+            print("\t".join(_facts(adapter)))
 
 
 def _facts(adapter: LoadedAdapter) -> tuple[str, ...]:
-    answers = f"answers as {', '.join(adapter.models)}" if adapter.models else "idle"
-    before = f"before in {', '.join(adapter.before_in)}" if adapter.before_in else "before in none"
-    parts = (adapter.name, f"rank {adapter.rank}", answers, before, f"{adapter.in_flight} in flight")
-    return tuple(map(clean, parts))
+    """Version, name, rank, models that answer with it, models it was before in, reflections in flight; `-` for none."""
+    models, before = ", ".join(adapter.models), ", ".join(adapter.before_in)
+    facts = (adapter.id, adapter.name, str(adapter.rank), models or "-", before or "-", str(adapter.in_flight))
+    return tuple(map(clean, facts))
 
 
 def _tell(settings: Settings, served: ServedAdapter) -> None:
