@@ -40,6 +40,7 @@ class Terminal:
         """The same without what moves the cursor and gives colours."""
 
     def press(self, keys: str) -> None:
+        """Press keys. What is pressed before a prompt stands there may be lost, as on any terminal."""
         os.write(self._screen, keys.encode())
 
     def until(self, text: str) -> str:

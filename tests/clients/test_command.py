@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -68,6 +69,8 @@ class FakeServer:
     url: str = ""
     status: int = 200
     error: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of a refusal."""
     events: Callable[[], Iterator[Event]] | None = None
     hang: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -77,7 +80,7 @@ class FakeServer:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         self.keys.append(handler.headers["authorization"])
         if self.status != 200:
-            return send_json(handler, self.status, {"error": self.error})
+            return send_json(handler, self.status, {"error": self.error}, self.headers)
         if handler.command == "GET":
             return send_json(handler, 200, MODELS)
         request = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
@@ -103,11 +106,15 @@ class FakeServer:
             self.aborted.set()
 
 
-def send_json(handler: BaseHTTPRequestHandler, status: int, value: object) -> None:
+def send_json(
+    handler: BaseHTTPRequestHandler, status: int, value: object, headers: dict[str, str] | None = None
+) -> None:
     body = json.dumps(value).encode()
     handler.send_response(status)
     handler.send_header("content-type", "application/json")
     handler.send_header("content-length", str(len(body)))
+    for name, said in (headers or {}).items():
+        handler.send_header(name, said)
     handler.end_headers()
     handler.wfile.write(body)
 
@@ -241,6 +248,15 @@ def test_a_wrong_key_says_where_to_give_it(server: FakeServer, capsys: pytest.Ca
     server.status, server.error = 401, {"message": "The key is wrong."}
     assert main(["models"]) == 1
     assert capsys.readouterr().err == "The key is wrong. Give the key with --api-key or TEAR_API_KEY.\n"
+
+
+def test_a_server_that_is_busy_for_long_says_when_to_ask_again(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.status, server.error, server.headers = 503, {"message": "It works."}, {"retry-after": "42"}
+    assert main(["ask", "x"]) == 1
+    assert capsys.readouterr().err == "It works. Ask again in 42 s.\n"
+    assert len(server.keys) == 1
 
 
 def test_a_cut_stream_keeps_what_came_and_says_so(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -393,6 +409,40 @@ def complete(words: str, house: Path) -> list[str]:
 )
 def test_completion_offers_what_fits_and_survives_a_missing_extra(house: Path, words: str, offered: list[str]) -> None:
     assert complete(words, house) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_its_completion(shell: str) -> None:
+    run = [sys.executable, "-c", "from tear_client.main import main; main()"]
+    environment = {**os.environ, "_TEAR_COMPLETE": f"source_{shell}"}
+    done = subprocess.run(run, capture_output=True, text=True, check=False, env=environment)
+    assert f"complete_{shell}" in done.stdout
+    assert (
+        "--show-completion"
+        in subprocess.run(
+            [*run[:2], "from tear_client.main import main; main(['--help'])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+
+def test_the_picture_of_a_reflection_is_saved_and_fetches_nothing(server: FakeServer, tmp_path: Path) -> None:
+    file = tmp_path / "ask.svg"
+    assert main(["ask", "I am <terrible>.", "--svg", str(file)]) == 0
+    picture = ElementTree.fromstring(file.read_text(encoding="utf-8"))
+    told = "".join(picture.itertext()).replace("\xa0", " ")
+    assert "I am <terrible>." in told
+    assert "Maybe piano is not for you." in told
+    assert "http" not in "".join(node.text or "" for node in picture.iter("{http://www.w3.org/2000/svg}style"))
+
+
+def test_a_picture_that_cannot_be_written_is_named(
+    server: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "x", "--svg", str(tmp_path)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_ctrl_c_stops_the_server_s_work_and_exits_130(server: FakeServer) -> None:

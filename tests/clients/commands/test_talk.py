@@ -181,6 +181,23 @@ def test_a_limit_is_waited_out_and_the_same_asked_again(
     assert err == "Enough. Come again in 7 s.\n" * 2
 
 
+def test_ctrl_c_at_the_prompt_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Person(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    keys: list[type[BaseException]] = [KeyboardInterrupt, KeyboardInterrupt, EOFError]
+
+    def read(prompt: str) -> str:
+        raise keys.pop(0)
+
+    monkeypatch.setattr(sys, "stdin", Person())
+    monkeypatch.setattr("builtins.input", read)
+    with Client() as client:
+        Talk(Speaker(client, as_json=False), {}).run()
+    assert keys == []
+
+
 def test_ask_says_when_a_limit_ends(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
