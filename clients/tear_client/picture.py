@@ -6,7 +6,6 @@ import io
 import re
 from pathlib import Path
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
@@ -16,8 +15,9 @@ from tear_client.progress import Progress, replay
 from tear_client.render import WIDEST, ReflectionPicture
 from tear_client.safetext import clean
 
-# The template fetches its font from elsewhere; the reader's own will do.
-_TEMPLATE = re.sub(r"\s*@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+# Rich's pictures fetch their font from elsewhere; the reader's own will do. The two rules stand before any text.
+_FONT_RULE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+_FONT_RULES = 2
 
 
 def save_picture(file: Path, said: str, reflection: Reflection) -> None:
@@ -31,7 +31,8 @@ def save_picture(file: Path, said: str, reflection: Reflection) -> None:
     console.print(Text(f'$ tear ask "{clean(said).strip()}"', style="bold"))
     console.print()
     console.print(ReflectionPicture(progress))
+    picture = _FONT_RULE.sub("", console.export_svg(title="tear", unique_id="tear"), count=_FONT_RULES)
     try:
-        console.save_svg(str(file), title="tear", code_format=_TEMPLATE, unique_id="tear")
+        file.write_text(picture, encoding="utf-8")
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be written: {error.strerror}.", param="svg") from error
