@@ -134,6 +134,8 @@ def print_aside(text: str) -> None:
     """A quiet remark to the person at the terminal; a pipe does not need it."""
     if is_rich():
         Console(highlight=False).print(Text(clean(text), style="dim"))
+    elif sys.stdout.isatty():
+        print(clean(text))
 
 
 def read_piped() -> str:

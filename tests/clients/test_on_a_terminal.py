@@ -92,6 +92,19 @@ def test_tab_completes_a_command_and_a_mistake_ends_nothing(serve: Serve) -> Non
         assert at.end() == 0
 
 
+def test_a_terminal_that_cannot_redraw_gets_plain_lines_and_the_help(serve: Serve) -> None:
+    serve()
+    with terminal("chat", TERM="dumb") as at:
+        at.until(PROMPT)
+        at.press("/help\n")
+        assert "/report" in at.until(PROMPT)
+        at.press("One\n")
+        assert "decision: revise" in at.until(PROMPT)
+        at.press(CTRL_D)
+        assert at.end() == 0
+        assert b"\x1b[2m" not in at.written
+
+
 def test_a_stream_that_is_cut_leaves_what_had_come(serve: Serve) -> None:
     serve(fail_in=Stage.WITNESS)
     with terminal("ask", "One") as at:
