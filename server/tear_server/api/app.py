@@ -21,6 +21,7 @@ from tear_server.api.gate import RATE_HEADERS, Gate
 from tear_server.api.head import Head
 from tear_server.api.meta import meta_routes
 from tear_server.api.outcomes import outcome_routes
+from tear_server.api.page import page_routes
 from tear_server.api.reflections import reflection_routes
 from tear_server.api.responses import response_routes
 from tear_server.api.witness import witness_routes
@@ -104,4 +105,5 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
     app.include_router(witness_routes(service))
     app.include_router(adapter_routes(service))
     app.include_router(meta_routes(service))
+    app.include_router(page_routes())
     return app

@@ -52,13 +52,14 @@ def meta_routes(service: Service) -> APIRouter:
 
     @routes.get("/version")
     async def version() -> dict[str, Any]:
-        """This server, its chain format, base and adapter: the default model's."""
+        """This server, its chain format, base and adapter (the default model's), and whether it keeps a journal."""
         adapter = service.registry.line(service.model).now
         return {
             "version": __version__,
             "format_version": FORMAT_VERSION,
             "base": {"name": service.base.name, "fingerprint": service.base.fingerprint},
             "adapter": {"name": adapter.name, "metrics": dict(adapter.manifest.metrics)},
+            "journal": service.journal is not None,
         }
 
     @routes.get("/metrics")

@@ -398,3 +398,4 @@ class VersionReply(TypedDict):
     format_version: int
     base: BaseFacts
     adapter: AdapterFacts
+    journal: bool

@@ -84,9 +84,10 @@ async def test_engines_elsewhere_that_are_gone_call_for_no_restart_here(tokenize
 
 async def test_version_says_what_is_served(service: Service) -> None:
     version = (await get(service, "/version")).json()
-    assert set(version) == {"version", "format_version", "base", "adapter"}
+    assert set(version) == {"version", "format_version", "base", "adapter", "journal"}
     assert version["base"] == {"name": BASE.name, "fingerprint": BASE.fingerprint}
     assert version["adapter"] == {"name": ADAPTER, "metrics": {"accuracy": 0.75}}
+    assert version["journal"] is False
 
 
 async def test_metrics_are_a_page_that_prometheus_reads(service: Service) -> None:
