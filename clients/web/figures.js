@@ -19,11 +19,10 @@ export function weightSentence(weight, expected) {
   return `Weight ${signed(weight)} on a scale from −3 to +3: ${effect(weight)}.${likely}`;
 }
 
-/** What was decided, and how likely revising was. */
-export function decisionSentence(decision, probability) {
-  if (decision === null) return "No decision.";
-  const likely = probability === null ? "" : `, revise probability ${probability.toFixed(2)}`;
-  return `${decision === "revise" ? "Revise" : "Keep"}${likely}`;
+/** What was decided, and how likely revising was; null where nothing was decided. */
+export function decisionWords(decision, probability) {
+  if (decision === null || probability === null) return decision;
+  return `${decision} (revise probability ${probability.toFixed(2)})`;
 }
 
 /** What a reflection took, in one line. */

@@ -1,7 +1,7 @@
 // A scene as a card: who receives the answer, what it does to them, what ripples from it, how heavy it lands.
 
 import { element, words } from "./element.js";
-import { decisionSentence, effect, signed } from "./figures.js";
+import { decisionWords, effect, signed } from "./figures.js";
 import { expectedKey, weightScale } from "./scale.js";
 
 const FIELDS = [
@@ -46,8 +46,8 @@ export class SceneCard {
       }
       parts.push(element("div", { class: kind }, weightScale(scene.weight, expected), figure));
     }
-    const sentence = decisionSentence(decision, probability);
-    parts.push(element("p", { class: "decision" }, isAdvice ? `Advice: ${sentence.toLowerCase()}` : sentence));
+    const decided = decisionWords(decision, probability) ?? "none";
+    parts.push(element("p", { class: "decision" }, `${isAdvice ? "Advice" : "Decision"}: ${decided}`));
     this.#verdict.replaceChildren(...parts);
   }
 }

@@ -95,9 +95,8 @@ export class Turn {
     const copied = button("Copy", () => this.#copy(copied));
     const fault = shortfall(reflection);
     const parts = [
-      element("p", { class: "note" }, summary(reflection)),
+      element("p", { class: "took" }, element("span", { class: "note" }, summary(reflection)), copied),
       fault === null ? null : element("p", { class: "note fault" }, fault),
-      element("p", { class: "actions" }, copied),
       reflection.answer_stage === "revised" && reflection.draft !== "" ? changes(reflection) : null,
       this.owner.report && reflection.status !== "bypassed"
         ? outcomeForm((text, weight) => this.owner.report(reflection.id, text, weight))

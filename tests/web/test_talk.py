@@ -52,7 +52,7 @@ def test_a_kept_draft_is_told_as_such_and_stands_as_the_answer(visit: Visiting, 
     expect(visited.station("Answer").locator("p.words").first).to_have_text(DRAFT)
     expect(visited.station("Draft")).to_contain_text("Kept, word for word")
     expect(visited.station("Draft").locator("p.words")).to_be_hidden()
-    expect(visited.station("Witness").locator(".decision")).to_contain_text("Keep")
+    expect(visited.station("Witness").locator(".decision")).to_contain_text("Decision: keep")
     expect(visited.turn.get_by_text("What changed")).to_have_count(0)
 
 
@@ -62,7 +62,7 @@ def test_a_revision_stands_beside_its_draft_and_tells_what_changed(visit: Visiti
     visited.ended()
     expect(visited.station("Draft").locator("p.words")).to_have_text(DRAFT)
     expect(visited.station("Answer").locator("p.words").first).to_have_text(ANSWER)
-    expect(visited.station("Witness").locator(".decision")).to_have_text("Revise, revise probability 0.91")
+    expect(visited.station("Witness").locator(".decision")).to_have_text("Decision: revise (revise probability 0.91)")
     visited.turn.get_by_text("What changed from the draft").click()
     assert DRAFT.startswith(visited.turn.locator(".compared del").first.inner_text())
     expect(visited.turn.locator(".compared ins").first).to_be_visible()
