@@ -15,7 +15,7 @@ TS := clients/typescript
 TS_READY := $(TS)/node_modules/.ready
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
-  conformance fuzz peers faults ray-check ts
+  conformance fuzz peers faults ray-check ts pictures
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -45,6 +45,9 @@ peers: $(PEERS) ## Install the clients that the conformance suite runs into .pee
 ts: $(TS_READY) ## Test the TypeScript client, and write the module of it that the web page uses
 	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm test
 	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm run --silent bundle > ../web/tear-client.js
+
+pictures: $(READY) ## Take the pictures of the web page in docs/pictures anew, from real runs
+	PICTURES=docs/pictures $(BIN)/pytest tests/web/test_pictures.py
 
 check: lint types ## Lint, formats, import floors and types
 

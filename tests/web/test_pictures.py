@@ -1,0 +1,64 @@
+"""The pictures of the page in the documentation: real runs of nano. `make pictures` takes them anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from live.conftest import LiveServer
+from playwright.sync_api import Page, expect
+from web.browsing import Visit
+from web.conftest import Visiting
+
+QUESTION = "We buried my uncle on Friday. I can't go into his shed."
+ANSWERS = ("Well. It was his time. You should sell the shed.", "I read it twice. What was he like?")
+MOST_BYTES = 150_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where pictures go: nowhere that lasts, unless asked for."""
+    folder = Path(os.environ.get("PICTURES", tmp_path))
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def visited(visit: Visiting, live: LiveServer, *, width: int, height: int, **options: str) -> Visit:
+    visited = visit(live.url, viewport={"width": width, "height": height}, reduced_motion="reduce", **options)
+    expect(visited.page.get_by_label("Model")).to_have_value("tear-nano")
+    visited.page.get_by_label("Temperature").evaluate("node => node.value = 0")
+    visited.page.get_by_label("Revise from").evaluate("node => node.value = 0")
+    return visited
+
+
+def keep(page: Page, picture: Path) -> None:
+    page.screenshot(path=picture)
+    assert picture.stat().st_size < MOST_BYTES, f"{picture} is too heavy to be kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "width", "height"),
+    [("page-light", "light", 900, 960), ("page-dark", "dark", 900, 960), ("page-phone", "light", 360, 780)],
+)
+def test_a_talk_makes_a_picture(
+    visit: Visiting, live: LiveServer, folder: Path, name: str, scheme: str, width: int, height: int
+) -> None:
+    talk = visited(visit, live, width=width, height=height, color_scheme=scheme)
+    talk.say(QUESTION)
+    talk.ended()
+    talk.turn.get_by_text("What changed from the draft").click()
+    talk.turn.evaluate("node => node.scrollIntoView()")
+    keep(talk.page, folder / f"{name}.png")
+
+
+def test_the_view_witness_makes_a_picture(visit: Visiting, live: LiveServer, folder: Path) -> None:
+    page = visited(visit, live, width=900, height=1150).page
+    page.get_by_role("link", name="Witness").click()
+    page.get_by_label("Situation").fill(QUESTION)
+    page.get_by_label("Answer", exact=True).fill(ANSWERS[0])
+    page.get_by_role("button", name="Add another answer").click()
+    page.get_by_label("Answer 2", exact=True).fill(ANSWERS[1])
+    page.locator("#witness-send").click()
+    expect(page.locator(".witnessed")).to_have_count(2)
+    keep(page, folder / "page-witness.png")
