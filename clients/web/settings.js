@@ -22,10 +22,7 @@ export class Settings {
     this.keepKey.checked = this.key.value !== "";
     client.apiKey = this.key.value || null;
 
-    this.key.addEventListener("change", () => {
-      this.#takeKey();
-      onKey();
-    });
+    this.key.addEventListener("input", () => this.#takeKey());
     this.keepKey.addEventListener("change", () => this.#takeKey());
     this.model.addEventListener("change", () => this.#matchSwitch());
     this.reflect.addEventListener("change", () => this.#matchModel());
@@ -33,6 +30,12 @@ export class Settings {
     document.getElementById("settings-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.dialog.close();
+    });
+    // However it is closed: a browser does not tell a change of a field that Escape takes away.
+    let looked = client.apiKey;
+    this.dialog.addEventListener("close", () => {
+      if (client.apiKey !== looked) onKey();
+      looked = client.apiKey;
     });
     // A click beside it, on what lies behind, is a click on the dialog itself.
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());

@@ -150,6 +150,7 @@ function station(title) {
 }
 
 function changes({ draft, answer }) {
+  if (draft === answer) return element("p", { class: "note" }, "Said again in the same words.");
   const tags = { same: "span", out: "del", in: "ins" };
   const parts = diff(draft, answer).map(({ kind, text }) => element(tags[kind], {}, text));
   const compared = words("p", "", "words compared");

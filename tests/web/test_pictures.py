@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from web.browsing import Visit
 from web.conftest import Visiting
 
 QUESTION = "We buried my uncle on Friday. I can't go into his shed."
-ANSWERS = ("Well. It was his time. You should sell the shed.", "I read it twice. What was he like?")
+ANSWERS = ("Well. It was his time. You should sell the shed.", "I'll come over tonight and stay with you.")
+SEED = 2
+"""Of a run that revises; the page itself sends none."""
 MOST_BYTES = 150_000
 
 
@@ -27,19 +31,22 @@ def folder(tmp_path: Path) -> Path:
 def visited(visit: Visiting, live: LiveServer, *, width: int, height: int, **options: str) -> Visit:
     visited = visit(live.url, viewport={"width": width, "height": height}, reduced_motion="reduce", **options)
     expect(visited.page.get_by_label("Model")).to_have_value("tear-nano")
-    visited.page.get_by_label("Temperature").evaluate("node => node.value = 0")
-    visited.page.get_by_label("Revise from").evaluate("node => node.value = 0")
+    visited.page.route(
+        re.compile("/v1/(reflections|witness)$"),
+        lambda route: route.continue_(post_data=json.dumps({**route.request.post_data_json, "seed": SEED})),
+    )
     return visited
 
 
 def keep(page: Page, picture: Path) -> None:
+    page.evaluate("scrollTo(0, 0); document.activeElement.blur()")
     page.screenshot(path=picture)
     assert picture.stat().st_size < MOST_BYTES, f"{picture} is too heavy to be kept"
 
 
 @pytest.mark.parametrize(
     ("name", "scheme", "width", "height"),
-    [("page-light", "light", 900, 960), ("page-dark", "dark", 900, 960), ("page-phone", "light", 360, 780)],
+    [("page-light", "light", 900, 900), ("page-dark", "dark", 900, 900), ("page-phone", "light", 360, 780)],
 )
 def test_a_talk_makes_a_picture(
     visit: Visiting, live: LiveServer, folder: Path, name: str, scheme: str, width: int, height: int
@@ -47,13 +54,12 @@ def test_a_talk_makes_a_picture(
     talk = visited(visit, live, width=width, height=height, color_scheme=scheme)
     talk.say(QUESTION)
     talk.ended()
-    talk.turn.get_by_text("What changed from the draft").click()
-    talk.turn.evaluate("node => node.scrollIntoView()")
+    expect(talk.turn.get_by_text("What changed from the draft")).to_be_visible()
     keep(talk.page, folder / f"{name}.png")
 
 
 def test_the_view_witness_makes_a_picture(visit: Visiting, live: LiveServer, folder: Path) -> None:
-    page = visited(visit, live, width=900, height=1150).page
+    page = visited(visit, live, width=900, height=1270).page
     page.get_by_role("link", name="Witness").click()
     page.get_by_label("Situation").fill(QUESTION)
     page.get_by_label("Answer", exact=True).fill(ANSWERS[0])

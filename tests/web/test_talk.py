@@ -68,6 +68,15 @@ def test_a_revision_stands_beside_its_draft_and_tells_what_changed(visit: Visiti
     expect(visited.turn.locator(".compared ins").first).to_be_visible()
 
 
+def test_a_revision_in_the_same_words_is_told_as_such(visit: Visiting, tokenizer: ChainTokenizer) -> None:
+    with serving(service_over(play(tokenizer, {**REVISED, Stage.REVISED: (DRAFT, "</s>")}), tokenizer)) as url:
+        visited = visit(url)
+        visited.say("Am I any good?")
+        visited.ended()
+        expect(visited.station("Answer")).to_contain_text("Said again in the same words.")
+        expect(visited.turn.get_by_text("What changed")).to_have_count(0)
+
+
 def test_the_scene_is_told_with_its_weight_and_the_expected_one_for_every_eye(visit: Visiting, revised: str) -> None:
     visited = visit(revised)
     visited.say("Am I any good?")
@@ -231,6 +240,17 @@ def test_the_skip_link_leads_to_the_content_of_the_same_view(visit: Visiting, ke
     visited.page.keyboard.press("Enter")
     assert visited.page.evaluate("document.activeElement.id") == "content"
     expect(visited.page.get_by_role("heading", name="Witness")).to_be_visible()
+
+
+def test_the_page_also_works_under_a_path(visit: Visiting, kept: str) -> None:
+    visited = visit("about:blank")
+    visited.page.route("**/tear/**", lambda route: route.continue_(url=route.request.url.replace("/tear/", "/")))
+    visited.page.goto(f"{kept}/tear/")
+    expect(visited.page.get_by_label("Model")).to_have_value("tear-nano")
+    with visited.page.expect_request("**/tear/v1/reflections"):
+        visited.say("Am I any good?")
+    visited.ended()
+    expect(visited.station("Answer").locator("p.words").first).to_have_text(DRAFT)
 
 
 def test_an_answer_can_be_copied(visit: Visiting, revised: str) -> None:
