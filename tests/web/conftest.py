@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from web.browsing import Visit
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -20,6 +20,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LIMIT_MS = 20_000
+"""For what is awaited; the machine may have other work."""
 Visiting = Callable[..., Visit]
 
 
@@ -27,6 +29,7 @@ Visiting = Callable[..., Visit]
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.is_file():
         pytest.skip(f"{CHROMIUM} is not there, and this test runs a real one. On Debian: apt-get install chromium")
+    expect.set_options(timeout=LIMIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

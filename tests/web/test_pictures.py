@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,8 @@ from web.conftest import Visiting
 
 QUESTION = "We buried my uncle on Friday. I can't go into his shed."
 ANSWERS = ("Well. It was his time. You should sell the shed.", "I'll come over tonight and stay with you.")
-SEED = 2
-"""Of a run that revises; the page itself sends none."""
+MOST_TRIES = 12
+"""Of one question, until an answer to it is revised."""
 MOST_BYTES = 150_000
 
 
@@ -31,10 +29,6 @@ def folder(tmp_path: Path) -> Path:
 def visited(visit: Visiting, live: LiveServer, *, width: int, height: int, **options: str) -> Visit:
     visited = visit(live.url, viewport={"width": width, "height": height}, reduced_motion="reduce", **options)
     expect(visited.page.get_by_label("Model")).to_have_value("tear-nano")
-    visited.page.route(
-        re.compile("/v1/(reflections|witness)$"),
-        lambda route: route.continue_(post_data=json.dumps({**route.request.post_data_json, "seed": SEED})),
-    )
     return visited
 
 
@@ -52,8 +46,12 @@ def test_a_talk_makes_a_picture(
     visit: Visiting, live: LiveServer, folder: Path, name: str, scheme: str, width: int, height: int
 ) -> None:
     talk = visited(visit, live, width=width, height=height, color_scheme=scheme)
-    talk.say(QUESTION)
-    talk.ended()
+    for _ in range(MOST_TRIES):
+        talk.say(QUESTION)
+        talk.ended()
+        if talk.turn.get_by_text("What changed from the draft").is_visible():
+            break
+        talk.page.get_by_role("button", name="New conversation").click()
     expect(talk.turn.get_by_text("What changed from the draft")).to_be_visible()
     keep(talk.page, folder / f"{name}.png")
 
