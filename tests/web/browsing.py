@@ -65,7 +65,8 @@ class Visit:
 def serving(service: Service, access: Access | None = None) -> Iterator[str]:
     """The service on a real HTTP server in a thread of its own; its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(build_app(service, access), log_level="warning", lifespan="off", ws="none")
+        # Without its own logging, which is the whole process's.
+        config = uvicorn.Config(build_app(service, access), log_config=None, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
         # The port is open by now: who comes before the server listens waits a little.
