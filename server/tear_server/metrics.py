@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -11,12 +12,13 @@ from tear_chain.words import WEIGHTS, Decision, Outcome, Problem, Reflection, St
 WAITING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60, 120)
 """Buckets for a person who waits: fine below ten seconds, coarse above a minute."""
 PROBABILITY = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-WEIGHT = tuple(float(weight) for weight in WEIGHTS[:-1])
-"""One bucket per weight, the heaviest in `+Inf`."""
+WEIGHT = tuple(float(weight) for weight in WEIGHTS)
+"""One bucket per weight: means follow from buckets, since prometheus-client writes no `_sum` for what goes below 0."""
 WEIGHT_ERROR = tuple(float(error) for error in range(WEIGHTS[0] - WEIGHTS[-1], WEIGHTS[-1] - WEIGHTS[0] + 1))
-EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 6))
-
-
+EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 7))
+HTTP_SECONDS = (0.005, 0.025, *WAITING_SECONDS)
+HEAVY = -2
+"""A draft of this weight or below is one that a person will carry for long."""
 WEIGHT_SHIFT = tuple(float(shift) for shift in range(-6, 7))
 SECOND_LOOKS = ("witnessed", "unread", "failed", "passed_over")
 """`unread`: a scene without a weight, of the draft or of the answer."""
@@ -30,6 +32,25 @@ class Metrics:
         self.in_flight = Gauge("tear_in_flight", "Reflections being worked on.", ["model"], registry=registry)
         self.rejected = Counter(
             "tear_rejected_total", "Requests refused before anything was generated.", ["code"], registry=registry
+        )
+        self.admitted = Gauge(
+            "tear_admitted", "Places taken by requests that were let in, one for each reflection.", registry=registry
+        )
+        self.admission_limit = Gauge(
+            "tear_admission_limit", "Places that there are; who finds none free is refused.", registry=registry
+        )
+        self.http_requests = Counter(
+            "tear_http_requests_total",
+            "HTTP requests whose reply has ended, by the route as the API writes it; status 499: the client left.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self.http_seconds = Histogram(
+            "tear_http_request_seconds",
+            "Seconds from an HTTP request to the end of its reply, streams included.",
+            ["route", "method"],
+            buckets=HTTP_SECONDS,
+            registry=registry,
         )
         self.engine_retries = Counter(
             "tear_engine_retries_total",
@@ -87,6 +108,12 @@ class Metrics:
             "Foreseen weight of drafts, -3 (closes a person) to +3 (opens them).",
             ["model", "decision"],
             buckets=WEIGHT,
+            registry=registry,
+        )
+        self._heavy_kept = Counter(
+            "tear_heavy_kept_total",
+            "Drafts that were the answer although their foreseen weight was -2 or -3.",
+            ["model"],
             registry=registry,
         )
         self._expected_weight = Histogram(
@@ -164,6 +191,7 @@ class Metrics:
                 self._problems.labels(model, problem.value)
             for result in SECOND_LOOKS:
                 self.second_looks.labels(model, result)
+            self._begin_at_zero(model)
 
     def withdraw(self, model: str) -> None:
         """Say no longer what is served under a name; what was counted of it stays."""
@@ -174,8 +202,13 @@ class Metrics:
         """Count a reflection that was cancelled or failed."""
         self._reflections.labels(model, outcome.value).inc()
 
-    def completed(self, reflection: Reflection) -> None:
-        """Count a reflection that was answered."""
+    def watch_pool(self, inside: Callable[[], float], *, limit: int) -> None:
+        """Show how many places are taken, asked at every scrape, and how many there are."""
+        self.admitted.set_function(inside)
+        self.admission_limit.set(limit)
+
+    def completed(self, reflection: Reflection, *, only_witness: bool = False) -> None:
+        """Count a reflection that was answered; `only_witness`: its draft was foreseen and given to nobody."""
         model = reflection.model
         self._reflections.labels(model, reflection.outcome.value).inc()
         for problem in reflection.problems:
@@ -190,6 +223,26 @@ class Metrics:
             self._prompt_tokens.labels(model, stage, "false").inc(report.prompt_tokens - report.cached_tokens)
         self._observe_waiting(reflection)
         self._observe_witness(reflection)
+        scene, is_draft = reflection.witness, reflection.answer_stage is Stage.DRAFT
+        if is_draft and not only_witness and scene is not None and scene.weight is not None and scene.weight <= HEAVY:
+            self._heavy_kept.labels(model).inc()
+
+    def _begin_at_zero(self, model: str) -> None:
+        for stage in Stage:
+            self._stage_seconds.labels(model, stage.value)
+            self._stage_tokens.labels(model, stage.value)
+            for cached in ("true", "false"):
+                self._prompt_tokens.labels(model, stage.value, cached)
+        for decision in Decision:
+            self._draft_weight.labels(model, decision.value)
+            self._expected_weight.labels(model, decision.value)
+        for waiting in (self._first_token, self._first_answer_token, self._seconds):
+            waiting.labels(model)
+        for foreseen in (self._revise_probability, self._revision_distance, self.weight_error):
+            foreseen.labels(model)
+        for again in (self._answer_weight, self._weight_shift):
+            again.labels(model)
+        self._heavy_kept.labels(model)
 
     def looked_again(self, first: Reflection, seen: Reflection) -> None:
         """Count a revised answer, `first`'s, whose consequence was `seen` by itself."""

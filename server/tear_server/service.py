@@ -92,7 +92,7 @@ class Service:
                     run.see(event)
                     if isinstance(event, Completed):
                         outcome = event.reflection.outcome
-                        self.metrics.completed(event.reflection)
+                        self.metrics.completed(event.reflection, only_witness=plan.request.only_witness)
                         if self.journal is not None:
                             # Before the event goes out: who has seen the end of a reply can report on it.
                             await self.journal.keep(plan.request, event.reflection)

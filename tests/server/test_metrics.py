@@ -159,7 +159,7 @@ async def test_tokens_are_counted_by_stage(tokenizer: ChainTokenizer) -> None:
 async def test_a_supplied_draft_costs_nothing(tokenizer: ChainTokenizer) -> None:
     service = service_over(play(tokenizer, REVISED), tokenizer)
     await service.answer(plan(service, draft="Somebody else's."))
-    assert value(service, "tear_stage_seconds_count", stage="draft") is None
+    assert value(service, "tear_stage_seconds_count", stage="draft") == 0
     assert value(service, "tear_stage_seconds_count", stage="revised") == 1
 
 
@@ -227,7 +227,47 @@ def test_revision_distance_is_the_share_of_words_not_in_common(draft: str, answe
     assert revision_distance(draft, answer) == pytest.approx(distance)
 
 
+@pytest.mark.parametrize(
+    ("weight", "end", "fields", "count"),
+    [
+        ("<w-3>", "<keep>", {}, 1),
+        ("<w-2>", "<keep>", {}, 1),
+        ("<w-2>", "</s>", {}, 1),
+        ("<w-1>", "<keep>", {}, 0),
+        ("<w-2>", "<revise>", {}, 0),
+        ("<w-2>", "<keep>", {"draft": "Somebody's.", "only_witness": True}, 0),
+    ],
+    ids=["heaviest", "heavy", "kept-for-want-of-a-decision", "light", "revised", "given-to-nobody"],
+)
+async def test_a_heavy_draft_that_became_the_answer_is_counted(
+    tokenizer: ChainTokenizer, weight: str, end: str, fields: dict[str, Any], count: int
+) -> None:
+    story = {**REVISED, Stage.WITNESS: ("<who>", " a", "<impact>", " b", "<ripples>", " c", "<weight>", weight, end)}
+    service = service_over(play(tokenizer, story), tokenizer)
+    await service.answer(plan(service, **fields))
+    assert value(service, "tear_heavy_kept_total") == count
+
+
+async def test_the_mean_weight_follows_from_the_buckets(tokenizer: ChainTokenizer) -> None:
+    weights = [-3, -2, 0, 3]
+    service = service_over(play(tokenizer, KEPT), tokenizer)
+    for weight in weights:
+        metric = service.metrics._draft_weight.labels(MODEL, "keep")
+        metric.observe(weight)
+    edges = [f"{edge:.1f}" for edge in range(-3, 4)]
+    below = sum(value(service, "tear_draft_weight_bucket", decision="keep", le=edge) or 0 for edge in edges)
+    assert 4 - below / len(weights) == sum(weights) / len(weights)
+
+
 # What is shown
+
+
+def test_announcing_begins_every_series_of_a_model_at_zero() -> None:
+    metrics = Metrics()
+    metrics.announce(models=(MODEL,), adapter=ADAPTER, base=BASE.fingerprint)
+    labelled = {family.name for family in metrics.registry.collect() if family.samples}
+    by_request = {"tear_rejected", "tear_http_requests", "tear_http_request_seconds"}
+    assert labelled == {family.name for family in metrics.registry.collect()} - by_request
 
 
 def test_announcing_begins_every_outcome_and_problem_at_zero() -> None:

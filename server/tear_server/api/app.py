@@ -24,8 +24,10 @@ from tear_server.api.outcomes import outcome_routes
 from tear_server.api.page import page_routes
 from tear_server.api.reflections import reflection_routes
 from tear_server.api.responses import response_routes
+from tear_server.api.traffic import Traffic, begin_at_zero
 from tear_server.api.witness import witness_routes
 from tear_server.keys import Key
+from tear_server.metrics import Metrics
 from tear_server.service import Service
 
 if TYPE_CHECKING:
@@ -48,12 +50,14 @@ class Access:
 class _App(FastAPI):
     """FastAPI, with a layer around its own error handling: an unforeseen failure is a call like any other."""
 
+    metrics: Metrics
     tracing: Tracing | None = None
     asks_for_keys = False
 
     def build_middleware_stack(self) -> ASGIApp:
-        """As FastAPI builds it, and `Calls` around it."""
-        return Calls(super().build_middleware_stack(), routes=self.routes, tracing=self.tracing)
+        """As FastAPI builds it, and `Traffic` and `Calls` around it."""
+        counted = Traffic(super().build_middleware_stack(), routes=self.routes, metrics=self.metrics)
+        return Calls(counted, routes=self.routes, tracing=self.tracing)
 
     def openapi(self) -> dict[str, Any]:
         """As FastAPI has it, but with the replies and refusals that there are."""
@@ -71,13 +75,16 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
         summary="A model drafts an answer, witnesses what it would do to the person who receives it, then keeps or "
         "revises it.",
     )
+    app.metrics = service.metrics
     app.tracing = service.tracing
     app.asks_for_keys = access.keys is not None
     problems.install(app, service.metrics)
+    pool = Pool(access.max_requests)
+    service.metrics.watch_pool(lambda: pool.inside, limit=pool.limit)
     app.add_middleware(
         Gate,
         keys=access.keys,
-        pool=Pool(access.max_requests),
+        pool=pool,
         max_body_bytes=access.max_body_bytes,
         metrics=service.metrics,
         door=service.door,
@@ -106,4 +113,5 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
     app.include_router(adapter_routes(service))
     app.include_router(meta_routes(service))
     app.include_router(page_routes())
+    begin_at_zero(app.routes, service.metrics)
     return app

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tear_server.api.chat import GONE
+from tear_server.api.traffic import method_of, route_of
 from tear_server.api.usage import usage_of
 from tear_server.call import NAME, Call, begin_call
 from tear_server.logs import with_fields
@@ -23,9 +24,6 @@ from tear_server.logs import with_fields
 if TYPE_CHECKING:
     from tear_server.spans import Tracing
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-NO_PATH = "(no such path)"
-"""Stands in logs for what is not served: nothing is repeated there that a client can make up."""
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Asked every few seconds by machines; their lines are at level debug."""
 TRACED = "/v1/"
@@ -53,8 +51,8 @@ class Calls:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        path, call, status = self._path(scope), _begin(headers), GONE
+        method, path = method_of(scope), route_of(self._routes, scope)
+        call, status = _begin(headers), GONE
         if self._tracing is not None and path.startswith(TRACED):
             call.span = self._tracing.begin(method, path=path, headers=headers)
         # Not taken back at the end: the server gives each request a task, and logs a surprise there after this.
@@ -71,13 +69,6 @@ class Calls:
             await self._app(scope, receive, telling)
         finally:
             _tell(call, method, path, status)
-
-    def _path(self, scope: Scope) -> str:
-        """The path as the routes write it: without the names and ids that stand in it."""
-        for route in self._routes:
-            if route.matches(scope)[0] is not Match.NONE:
-                return str(getattr(route, "path_format", NO_PATH))
-        return NO_PATH
 
 
 def _begin(headers: Headers) -> Call:

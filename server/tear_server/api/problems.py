@@ -94,8 +94,18 @@ def to_reply(error: TearError) -> JSONResponse:
     return _reply(error_body(error), status, **headers)
 
 
+def refusals() -> frozenset[str]:
+    """The code of everything that is refused before anything is generated."""
+    kinds: list[type[TearError]] = [RequestError, AdapterError, Overloaded, Stopping, EngineDead]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return frozenset(kind.code for kind in kinds)
+
+
 def install(app: FastAPI, metrics: Metrics) -> None:
     """Answer every failure in the one shape; count what was refused."""
+    for code in refusals():
+        metrics.rejected.labels(code)
 
     async def on_tear_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TearError)

@@ -23,7 +23,7 @@ def service(tokenizer: ChainTokenizer) -> Service:
 def rejected(service: Service) -> dict[str, float]:
     families = service.metrics.registry.collect()
     samples = [sample for family in families for sample in family.samples if sample.name == "tear_rejected_total"]
-    return {sample.labels["code"]: sample.value for sample in samples}
+    return {sample.labels["code"]: sample.value for sample in samples if sample.value}
 
 
 def family(kind: type[TearError]) -> Iterator[type[TearError]]:
