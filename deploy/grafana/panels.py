@@ -96,6 +96,8 @@ def number(
     unit: str = "short",
     decimals: int | None = None,
     warn_from: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
     span: int = WIDTH // 6,
 ) -> Panel:
     """One figure for the whole of the time that is shown, orange from `warn_from` on."""
@@ -118,7 +120,11 @@ def number(
         .thresholds(boards.ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(steps))
         .with_target(_target(query, 0).instant())
     )
-    return panel if decimals is None else panel.decimals(decimals)
+    if decimals is not None:
+        panel = panel.decimals(decimals)
+    if least is not None and most is not None:
+        panel = panel.min(least).max(most)
+    return panel
 
 
 def spans(title: str, told: str, query: Curve, *, span: int = WIDTH) -> Panel:

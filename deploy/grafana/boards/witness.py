@@ -56,6 +56,8 @@ def _figures() -> list[Panel]:
             "Mean weight of the drafts, from -3, which closes a person, to +3, which opens them.",
             Curve(_mean_weight("$__range", by=""), "weight"),
             decimals=2,
+            least=-3,
+            most=3,
         ),
         number(
             "Heavy drafts kept",
