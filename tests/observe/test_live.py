@@ -40,9 +40,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, live: LiveServer, http:
 
 def ask_for_some_of_everything(http: httpx.Client) -> None:
     asked = {"messages": [{"role": "user", "content": WORRY}]}
-    for threshold in (0, 1, 0, 1):
-        reply = http.post("/v1/chat/completions", json={**asked, "reflection": {"revise_threshold": threshold}})
-        kept = reply.json()["reflection"]["id"]
+    for threshold in (0, 1):
+        http.post("/v1/chat/completions", json={**asked, "reflection": {"revise_threshold": threshold}})
+        kept = http.post("/v1/reflections", json={**asked, "revise_threshold": threshold}).json()["id"]
     http.post("/v1/chat/completions", json={**asked, "model": http.get("/v1/models").json()["data"][1]["id"]})
     http.post("/v1/chat/completions", json={**asked, "max_tokens": 40})
     http.post("/v1/witness", json={"items": [{**asked, "answer": "Pull yourself together."}]})
