@@ -11,8 +11,8 @@ curl -sf "$PROMETHEUS_URL/-/ready" > /dev/null || { echo "No Prometheus at $PROM
 cp deploy/grafana/preview/* "$page/"
 rm -rf .grafana/dashboards
 cp -r deploy/grafana/dashboards .grafana/
-(cd "$page" && node_modules/.bin/vite build --logLevel warn)
-(cd "$page" && exec node_modules/.bin/vite preview --port "$port" --logLevel warn) &
+(cd "$page" && node_modules/.bin/vite build --logLevel error)
+(cd "$page" && exec node_modules/.bin/vite preview --port "$port" --logLevel error) &
 trap 'kill $!' EXIT
 until curl -sf "http://127.0.0.1:$port/" > /dev/null; do sleep 0.2; done
 

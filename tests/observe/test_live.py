@@ -14,6 +14,8 @@ from observe.panels_of import Drawn, board, panels, resolve
 from observe.test_rules import ALERTS, RECORDS
 from scraping import Prometheus, start_prometheus
 
+from tear_server.budget import MIN_ANSWER, MIN_WITNESS
+
 WORRY = "My brother has not called in a year. I am scared of what I might hear."
 WORK = "tear_reflections_total"
 LIMIT_S = 60
@@ -44,7 +46,8 @@ def ask_for_some_of_everything(http: httpx.Client) -> None:
         http.post("/v1/chat/completions", json={**asked, "reflection": {"revise_threshold": threshold}})
         kept = http.post("/v1/reflections", json={**asked, "revise_threshold": threshold}).json()["id"]
     http.post("/v1/chat/completions", json={**asked, "model": http.get("/v1/models").json()["data"][1]["id"]})
-    http.post("/v1/chat/completions", json={**asked, "max_tokens": 40})
+    for _ in range(2):
+        http.post("/v1/reflections", json={**asked, "max_draft_tokens": MIN_ANSWER, "max_witness_tokens": MIN_WITNESS})
     http.post("/v1/witness", json={"items": [{**asked, "answer": "Pull yourself together."}]})
     assert http.post("/v1/chat/completions", json={}).status_code == 400
     with suppress(httpx.ReadTimeout):

@@ -137,8 +137,8 @@ def _cache() -> list[Panel]:
         ),
         curves(
             "Set back",
-            "Requests that lost their place in the cache to others and begin again, in each step of the curve; many "
-            "call for a larger cache or fewer places.",
+            "Requests that lost their place in the cache to others and begin again, over a window of some scrapes; "
+            "many call for a larger cache or fewer places.",
             Curve(f"sum(increase(vllm:num_preemptions_total{{{MODEL}}}[{EACH}]))", "set back"),
             least=0,
             span=8,

@@ -188,8 +188,8 @@ def _waiting() -> list[Panel]:
         ),
         curves(
             "Prompt tokens that were there already",
-            "Share of a stage's prompt that the engine held already; near 1 for witness and revision, since they go on "
-            "from what was just written.",
+            "Share of a stage's prompt that the engine held already: all of it where a stage goes on from what was "
+            "just written; a draft that the caller brought has to be read first.",
             Curve(
                 f'sum by (stage) (rate(tear_stage_prompt_tokens_total{{{MODEL},cached="true"}}[{EACH}]))'
                 f" / (sum by (stage) (rate(tear_stage_prompt_tokens_total{{{MODEL}}}[{EACH}])) > 0)",
@@ -249,7 +249,7 @@ def _upkeep() -> list[Panel]:
         ),
         curves(
             "Restarts and retries",
-            "Engines started anew, and generations asked for once more of engines elsewhere, in each step.",
+            "Engines started anew, and generations asked for once more, over a window of some scrapes.",
             Curve(f"sum(increase(tear_engine_restarts_total[{EACH}]))", "restarts"),
             Curve(f"sum(increase(tear_engine_retries_total[{EACH}]))", "retries"),
             least=0,
@@ -257,7 +257,7 @@ def _upkeep() -> list[Panel]:
         ),
         curves(
             "Journal failures",
-            "Times that the journal could not be read or written, in each step of the curve; no answer is lost by it.",
+            "Times that the journal could not be used, over a window of some scrapes; no answer is lost by it.",
             Curve(f"sum(increase(tear_journal_failures_total[{EACH}]))", "failures"),
             least=0,
             span=6,

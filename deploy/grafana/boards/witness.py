@@ -13,6 +13,7 @@ BY_VERSION = "{{model}} {{adapter}}"
 REFLECTED = 'outcome=~"kept|revised|formatted|malformed|truncated"'
 """Those that had a chain to go through and an answer at its end."""
 REVISED, MALFORMED = 'outcome="revised"', 'outcome="malformed"'
+REFLECTIVE = 'model!~".*-direct"'
 CLOSING = 'le="-1.0"'
 
 SHIFT = """\
@@ -164,8 +165,8 @@ def _decided() -> list[Panel]:
         ),
         curves(
             "Heavy drafts kept",
-            "Drafts foreseen at -2 or -3 that a person received all the same, in each step of the curve.",
-            Curve(f"sum by (model) (increase(tear_heavy_kept_total{{{MODEL}}}[{EACH}]))", "{{model}}"),
+            "Drafts foreseen at -2 or -3 that a person received all the same, over a window of some scrapes.",
+            Curve(f"sum by (model) (increase(tear_heavy_kept_total{{{MODEL},{REFLECTIVE}}}[{EACH}]))", "{{model}}"),
             least=0,
             span=24,
         ),

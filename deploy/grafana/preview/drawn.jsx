@@ -3,19 +3,19 @@
 const LEFT = 44;
 const BELOW = 22;
 const COLORS = ["#73bf69", "#5794f2", "#ff9830", "#f2495c", "#b877d9"];
-const clock = (ms) => new Date(ms).toISOString().slice(11, 16);
+const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
 
 function Times({ fromMs, toMs, width, height }) {
   const shares = [0, 0.25, 0.5, 0.75, 1];
   return shares.map((share) => (
-    <text key={share} x={LEFT + share * (width - LEFT - 24)} y={height - 6} fontSize="11" fill="#555">
+    <text key={share} x={LEFT + share * (width - LEFT - 50)} y={height - 6} fontSize="11" fill="#555">
       {clock(fromMs + share * (toMs - fromMs))}
     </text>
   ));
 }
 
 // Buckets come cumulated, as Prometheus has them; a cell is what falls between two edges.
-export function Heat({ series, width, height }) {
+export function Heat({ series, width, height, fromMs, toMs, stepMs }) {
   const rows = [...series].sort((one, other) => Number(edge(one)) - Number(edge(other)));
   if (rows.length === 0) return <p>No data</p>;
   const times = [...new Set(rows.flatMap((row) => row.points.map(([at]) => at)))].sort((a, b) => a - b);
@@ -25,13 +25,14 @@ export function Heat({ series, width, height }) {
   );
   const most = Math.max(...cells.flat(), 1e-9);
   const high = (height - BELOW) / rows.length;
-  const wide = (width - LEFT) / times.length;
+  const wide = ((width - LEFT) * stepMs) / (toMs - fromMs);
+  const left = (time) => LEFT + ((time - fromMs) / (toMs - fromMs)) * (width - LEFT) - wide;
   const top = (place) => height - BELOW - (place + 1) * high;
   return (
     <svg width={width} height={height}>
       {cells.map((row, place) =>
         row.map((count, column) => count > 0 && (
-          <rect key={`${place} ${column}`} x={LEFT + column * wide} y={top(place)} width={wide + 0.5} height={high - 1}
+          <rect key={`${place} ${column}`} x={left(times[column])} y={top(place)} width={wide + 0.5} height={high - 1}
             fill={`hsl(24 90% ${94 - 56 * Math.sqrt(count / most)}%)`} />
         )),
       )}
@@ -40,7 +41,7 @@ export function Heat({ series, width, height }) {
           {row.le}
         </text>
       ))}
-      <Times fromMs={times[0]} toMs={times.at(-1)} {...{ width, height }} />
+      <Times {...{ fromMs, toMs, width, height }} />
     </svg>
   );
 }

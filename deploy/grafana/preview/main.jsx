@@ -12,13 +12,14 @@ import { Heat, Note, Spans } from "./drawn.jsx";
 const CELL = 1560 / 24;
 const ROW = 38;
 const SCRAPE_S = 2;
-const theme = createTheme({ colors: { mode: "light" } });
+const theme = createTheme({ colors: { mode: "light" }, typography: { fontFamily: "sans-serif" } });
 const boards = import.meta.glob("../dashboards/*.json", { eager: true, import: "default" });
 const asked = new URLSearchParams(location.search);
 const board = boards[`../dashboards/${asked.get("board") ?? "witness"}.json`];
 const rangeS = 60 * Number(asked.get("minutes") ?? 15);
 const endS = Math.floor(Date.now() / 1000);
 const stepS = Math.max(SCRAPE_S, Math.ceil(rangeS / 240));
+const shownMs = { fromMs: (endS - rangeS) * 1000, toMs: endS * 1000, stepMs: stepS * 1000 };
 const range = { from: dateTime((endS - rangeS) * 1000), to: dateTime(endS * 1000) };
 
 async function query(target, instant) {
@@ -74,9 +75,9 @@ function Body({ panel, series, width, height }) {
       return <BigValue {...{ width, height, theme, value }} colorMode="value" graphMode="none" justifyMode="auto" />;
     }
     case "heatmap":
-      return <Heat {...{ series, width, height }} />;
+      return <Heat {...{ series, width, height, ...shownMs }} />;
     case "state-timeline":
-      return <Spans {...{ series, width, height, fromMs: (endS - rangeS) * 1000, toMs: endS * 1000 }} />;
+      return <Spans {...{ series, width, height, ...shownMs }} />;
     default:
       return <Note text={panel.options.content} />;
   }
