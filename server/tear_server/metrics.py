@@ -134,7 +134,7 @@ class Metrics:
             "tear_revision_distance",
             "How far a revision is from its draft: 0 the same words, 1 none in common.",
             ["model"],
-            buckets=tuple(tenth / 10 for tenth in range(1, 10)),
+            buckets=tuple(tenth / 10 for tenth in range(1, 11)),
             registry=registry,
         )
         self._answer_weight = Histogram(
