@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import common as parts
 from grafana_foundation_sdk.builders import dashboard as boards
-from grafana_foundation_sdk.builders import heatmap, prometheus, stat, statetimeline, text, timeseries
+from grafana_foundation_sdk.builders import heatmap, prometheus, stat, statetimeline, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
@@ -142,11 +142,6 @@ def spans(title: str, told: str, query: Curve, *, span: int = WIDTH) -> Panel:
         )
         .with_target(_target(query, 0))
     )
-
-
-def note(title: str, content: str, *, span: int = WIDTH // 2) -> Panel:
-    """Words, in Markdown."""
-    return text.Panel().title(title).description(title).height(HEIGHT).span(span).content(content)
 
 
 def board(

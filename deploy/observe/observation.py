@@ -78,7 +78,7 @@ def _server(folder: Path, port: int) -> Iterator[str]:
     """Nano with its adapter and a journal that goes with the folder."""
     command = [str(Path(sys.executable).with_name("tear")), "serve", "--port", str(port)]
     command += ["--base", str(NANO / "base"), "--adapter", str(NANO / "adapter")]
-    command += ["--journal", f"sqlite:///{folder}/journal.db"]
+    command += ["--journal", f"sqlite:///{folder}/journal.db", "--second-look", "0.5"]
     url = f"http://127.0.0.1:{port}"
     with _process(command, log=folder / "server.log", ready=f"{url}/ready"):
         yield url

@@ -21,7 +21,9 @@ WORK = "tear_reflections_total"
 LIMIT_S = 60
 YOUNG = 0.25
 """How far a mean may lie outside: rates of counters that began at zero a moment ago are extrapolated unequally."""
-PANELS = [panel for panel in panels() if panel.kind != "text"]
+PANELS = list(panels())
+SILENT = {"Shift": "the session's server takes no second looks"}
+"""Panels that may have nothing to draw, and why."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_a_panel_has_figures_that_make_sense(prometheus: Prometheus, panel: Draw
     room = YOUNG if least < 0 else 0
     for expr in panel.exprs:
         found = prometheus.ask(expr)
-        assert found, f"nothing to draw: {expr}"
+        assert found or panel.title in SILENT, f"nothing to draw: {expr}"
         for each in found:
             assert math.isfinite(each.value), (each, expr)
             assert least - room <= each.value <= most + room, (each, expr)

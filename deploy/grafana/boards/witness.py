@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard
-from panels import Curve, Panel, board, curves, heat, note, number
+from panels import Curve, Panel, board, curves, heat, number
 
 MODEL = 'model=~"$model"'
 EACH = "$__rate_interval"
@@ -15,13 +15,6 @@ REFLECTED = 'outcome=~"kept|revised|formatted|malformed|truncated"'
 REVISED, MALFORMED = 'outcome="revised"', 'outcome="malformed"'
 REFLECTIVE = 'model!~".*-direct"'
 CLOSING = 'le="-1.0"'
-
-SHIFT = """\
-**Not measured.** The shift is the weight of the answer minus the weight of its draft. A draft is witnessed, a \
-revision is not: the chain ends with it. So there is no second weight to subtract from.
-
-To look at it by hand, send revised answers to `POST /v1/witness` and compare the weights that come back with those of \
-their drafts; both are then the same model's own opinion. What people report (last row) is the only outside measure."""
 
 
 def witness_board() -> dashboard.Dashboard:
@@ -35,6 +28,7 @@ def witness_board() -> dashboard.Dashboard:
             ("In the time shown", _figures()),
             ("What it foresees", _foreseen()),
             ("What it decides", _decided()),
+            ("What revising does", _shifted()),
             ("Where the chain goes wrong", _wrong()),
             ("What people said came of it", _reported()),
         ],
@@ -120,8 +114,8 @@ def _foreseen() -> list[Panel]:
             unit="percentunit",
             least=0,
             most=1,
+            span=24,
         ),
-        note("Shift", SHIFT),
     ]
 
 
@@ -169,6 +163,30 @@ def _decided() -> list[Panel]:
             Curve(f"sum by (model) (increase(tear_heavy_kept_total{{{MODEL},{REFLECTIVE}}}[{EACH}]))", "{{model}}"),
             least=0,
             span=24,
+        ),
+    ]
+
+
+def _shifted() -> list[Panel]:
+    """What `--second-look` shows. Its values lie between the edges, so that means hold to a part of a step."""
+    count = f"sum by (model) (rate(tear_weight_shift_count{{{MODEL}}}[{EACH}]))"
+    shift = f'sum by (model) (rate(tear_weight_shift_bucket{{{MODEL},le!="+Inf"}}[{EACH}]))'
+    answer = f'sum by (model) (rate(tear_answer_weight_bucket{{{MODEL},le!="+Inf"}}[{EACH}]))'
+    return [
+        curves(
+            "Shift",
+            "Mean weight of revised answers, and how far above their own drafts it lies: below zero, revising harms. "
+            "Only with --second-look, which witnesses a share of the revised answers once more.",
+            Curve(f"6.5 - {shift} / ({count} > 0)", "{{model}} answer minus draft"),
+            Curve(f"3.25 - 0.5 * {answer} / ({count} > 0)", "{{model}} answer"),
+            least=-6,
+            most=6,
+        ),
+        heat(
+            "Shifts",
+            "How many revised answers were foreseen how far above or below their drafts; all rows below 0 should be "
+            "empty.",
+            f'tear_weight_shift_bucket{{{MODEL},le!="+Inf"}}',
         ),
     ]
 

@@ -63,15 +63,4 @@ export function Spans({ series, width, height, fromMs, toMs }) {
   );
 }
 
-export function Note({ text }) {
-  return text.split("\n\n").map((paragraph) => (
-    <p key={paragraph} style={{ margin: "4px 8px 10px" }}>
-      {paragraph.split(/(\*\*.+?\*\*|`.+?`)/).map((part, place) => {
-        if (part.startsWith("**")) return <strong key={place}>{part.slice(2, -2)}</strong>;
-        return part.startsWith("`") ? <code key={place}>{part.slice(1, -1)}</code> : part;
-      })}
-    </p>
-  ));
-}
-
 const edge = ({ le }) => (le === "+Inf" ? Infinity : le);

@@ -1,5 +1,5 @@
 // Draws a committed dashboard with Grafana's own components, where no Grafana can be had: ?board=witness&minutes=15.
-// Curves, figures and frames are Grafana's. Heatmaps, timelines and notes are drawn here, since Grafana's are not in
+// Curves, figures and frames are Grafana's. Heatmaps and timelines are drawn here, since Grafana's are not in
 // @grafana/ui.
 import { StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -7,7 +7,7 @@ import {
   createTheme, dateTime, FieldType, getDisplayProcessor, LoadingState, ThemeContext, toDataFrame,
 } from "@grafana/data";
 import { BigValue, GlobalStyles, PanelChrome, TimeSeries } from "@grafana/ui";
-import { Heat, Note, Spans } from "./drawn.jsx";
+import { Heat, Spans } from "./drawn.jsx";
 
 const CELL = 1560 / 24;
 const ROW = 38;
@@ -79,7 +79,7 @@ function Body({ panel, series, width, height }) {
     case "state-timeline":
       return <Spans {...{ series, width, height, ...shownMs }} />;
     default:
-      return <Note text={panel.options.content} />;
+      throw new Error(`There is no way here to draw a ${panel.type}.`);
   }
 }
 
