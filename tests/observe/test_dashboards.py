@@ -82,7 +82,5 @@ def series() -> set[str]:
     for family in Metrics().registry.collect():
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))
         found |= {family.name + suffix for suffix in suffixes}
-    return found - {
-        f"tear_{name}_sum"
-        for name in ("draft_weight", "expected_weight", "answer_weight", "weight_shift", "weight_error")
-    }
+    below_zero = ("draft_weight", "expected_weight", "answer_weight", "weight_shift", "weight_error")
+    return found - {f"tear_{name}_sum" for name in below_zero}

@@ -259,6 +259,15 @@ async def test_the_mean_weight_follows_from_the_buckets(tokenizer: ChainTokenize
     assert 4 - below / len(weights) == sum(weights) / len(weights)
 
 
+async def test_the_mean_shift_follows_from_the_buckets_to_half_a_step(tokenizer: ChainTokenizer) -> None:
+    shifts = [-0.4, 0.2, 1.0, 2.9, 3.5]
+    service = service_over(play(tokenizer, KEPT), tokenizer)
+    for shift in shifts:
+        service.metrics._weight_shift.labels(MODEL).observe(shift)
+    below = sum(value(service, "tear_weight_shift_bucket", le=f"{edge:.1f}") or 0 for edge in range(-6, 7))
+    assert 6.5 - below / len(shifts) == pytest.approx(sum(shifts) / len(shifts), abs=0.5)
+
+
 # What is shown
 
 
