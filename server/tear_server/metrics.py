@@ -19,7 +19,8 @@ EXPECTED_WEIGHT = tuple(half / 2 for half in range(-5, 7))
 HTTP_SECONDS = (0.005, 0.025, *WAITING_SECONDS)
 HEAVY = -2
 """A draft of this weight or below is one that a person will carry for long."""
-WEIGHT_SHIFT = tuple(float(shift) for shift in range(-6, 7))
+WEIGHT_SHIFT = tuple(quarter / 4 for quarter in range(-23, 24, 2))
+"""Edges beside the halves: most shifts are nearly whole, and on an edge the mean of buckets would lean to one side."""
 SECOND_LOOKS = ("witnessed", "unread", "failed", "passed_over")
 """`unread`: a scene without a weight, of the draft or of the answer."""
 

@@ -16,7 +16,7 @@ from tear_chain.events import Event, TextDelta
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Outcome, Problem, Stage
 from tear_server.engine import Chunk, Generation
-from tear_server.metrics import SECOND_LOOKS, Metrics, revision_distance
+from tear_server.metrics import SECOND_LOOKS, WEIGHT_SHIFT, Metrics, revision_distance
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
@@ -259,13 +259,17 @@ async def test_the_mean_weight_follows_from_the_buckets(tokenizer: ChainTokenize
     assert 4 - below / len(weights) == sum(weights) / len(weights)
 
 
-async def test_the_mean_shift_follows_from_the_buckets_to_half_a_step(tokenizer: ChainTokenizer) -> None:
-    shifts = [-0.4, 0.2, 1.0, 2.9, 3.5]
+@pytest.mark.parametrize(
+    ("shifts", "off"), [([0.0], 0), ([-6.0, 0.5, 6.0], 0), ([3.9998, 2.0002, -1.0], 0.001), ([-0.4, 0.2, 2.9], 0.25)]
+)
+async def test_the_mean_shift_follows_from_the_buckets(
+    tokenizer: ChainTokenizer, shifts: list[float], off: float
+) -> None:
     service = service_over(play(tokenizer, KEPT), tokenizer)
     for shift in shifts:
         service.metrics._weight_shift.labels(MODEL).observe(shift)
-    below = sum(value(service, "tear_weight_shift_bucket", le=f"{edge:.1f}") or 0 for edge in range(-6, 7))
-    assert 6.5 - below / len(shifts) == pytest.approx(sum(shifts) / len(shifts), abs=0.5)
+    below = sum(value(service, "tear_weight_shift_bucket", le=str(edge)) or 0 for edge in WEIGHT_SHIFT)
+    assert 6 - 0.5 * below / len(shifts) == pytest.approx(sum(shifts) / len(shifts), abs=off or 1e-9)
 
 
 # What is shown

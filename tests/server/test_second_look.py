@@ -66,8 +66,8 @@ async def test_a_revised_answer_is_witnessed_after_it_went_out(tokenizer: ChainT
     assert DRAFT not in tokenizer.decode(again.prompt)
     assert bucket(service, "tear_answer_weight", 1.5) == 0
     assert bucket(service, "tear_answer_weight", 2.5) == 1
-    assert bucket(service, "tear_weight_shift", 3) == 0
-    assert bucket(service, "tear_weight_shift", 5) == 1
+    assert bucket(service, "tear_weight_shift", 3.75) == 0
+    assert bucket(service, "tear_weight_shift", 4.25) == 1
 
 
 async def test_it_is_no_reflection_of_its_own(tokenizer: ChainTokenizer) -> None:

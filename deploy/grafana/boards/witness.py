@@ -168,17 +168,15 @@ def _decided() -> list[Panel]:
 
 
 def _shifted() -> list[Panel]:
-    """What `--second-look` shows. Its values lie between the edges, so that means hold to a part of a step."""
+    """What `--second-look` shows. Its buckets are half a step wide, around the whole and half shifts."""
     count = f"sum by (model) (rate(tear_weight_shift_count{{{MODEL}}}[{EACH}]))"
-    shift = f'sum by (model) (rate(tear_weight_shift_bucket{{{MODEL},le!="+Inf"}}[{EACH}]))'
-    answer = f'sum by (model) (rate(tear_answer_weight_bucket{{{MODEL},le!="+Inf"}}[{EACH}]))'
+    below = f'sum by (model) (rate(tear_weight_shift_bucket{{{MODEL},le!="+Inf"}}[{EACH}]))'
     return [
         curves(
             "Shift",
-            "Mean weight of revised answers, and how far above their own drafts it lies: below zero, revising harms. "
-            "Only with --second-look, which witnesses a share of the revised answers once more.",
-            Curve(f"6.5 - {shift} / ({count} > 0)", "{{model}} answer minus draft"),
-            Curve(f"3.25 - 0.5 * {answer} / ({count} > 0)", "{{model}} answer"),
+            "Mean of how far revised answers lie above their own drafts: below zero, revising harms. Only with "
+            "--second-look, which witnesses a share of the revised answers once more.",
+            Curve(f"6 - 0.5 * {below} / ({count} > 0)", "{{model}}"),
             least=-6,
             most=6,
         ),
