@@ -77,6 +77,13 @@ class Docker:
         raise AssertionError(f"{container} is not healthy:\n{self('docker', 'logs', container)[-6000:]}")
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """An engine with a socket, a data folder and a process id of its own; all of it is gone afterwards."""
@@ -229,7 +236,7 @@ def _wheels() -> Iterator[list[str]]:
     if not Path(folder).is_dir() or not folder:
         yield [f"--build-arg=PIP_FIND_LINKS={folder}"] if folder else []
         return
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler = functools.partial(Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield [f"--build-arg=PIP_FIND_LINKS=http://127.0.0.1:{server.server_port}/"]

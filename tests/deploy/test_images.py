@@ -76,6 +76,12 @@ def test_the_image_alone_has_settings_and_lets_nobody_in(monkeypatch: pytest.Mon
         read_access(settle(monkeypatch, told))
 
 
+def test_what_is_shipped_runs_as_nobody_by_number() -> None:
+    stages = DOCKERFILE.read_text().split("\nFROM ")
+    shipped = [stage for stage in stages if re.match(r"\S+ AS (cpu|gpu)\n", stage)]
+    assert [re.findall(r"^USER (.*)", stage, re.MULTILINE) for stage in shipped] == [["10001:10001"]] * 2
+
+
 def test_the_image_looks_for_its_health_where_the_server_tells_it() -> None:
     text = DOCKERFILE.read_text()
     port = ServerSettings.model_fields["port"].default
