@@ -87,7 +87,6 @@ COPY training/nano/base /srv/tear/nano/base
 COPY training/nano/adapter /srv/tear/nano/adapter
 # Nothing is compiled, since there is no compiler; vLLM runs eagerly on a CPU anyway, all but a few of its samplers.
 ENV TORCH_COMPILE_DISABLE=1 \
-    SHM_NEEDED_MIB=256 \
     TEAR_BASE=/srv/tear/nano/base \
     TEAR_ADAPTER=/srv/tear/nano/adapter
 USER 10001:10001

@@ -12,7 +12,6 @@ from deploy.files import DEPLOY
 
 BIN = Path(sys.executable).parent
 MADE = "this key was made"
-SLOWER = "vLLM works without it"
 
 
 def start(tmp_path: Path, *words: str, programs: Path = BIN, **variables: str) -> str:
@@ -62,26 +61,6 @@ def test_no_key_is_made_for_those_who_said_it(tmp_path: Path, echo: Path) -> Non
     assert MADE not in start(tmp_path, "serve", "--keys=keys.yaml", programs=echo)
     assert MADE not in start(tmp_path, "serve", "--anyone", programs=echo)
     assert MADE in start(tmp_path, "serve", "--name", "keys", programs=echo)
-
-
-@pytest.mark.parametrize(
-    ("words", "variables", "is_made_do"),
-    [
-        (["serve"], {}, True),
-        (["serve"], {"SHM_NEEDED_MIB": "0"}, False),
-        (["serve"], {"TEAR_ENGINE": "http://router:8000"}, False),
-        (["serve", "--engine", "http://router:8000"], {}, False),
-        (["serve", "--engine-restarts", "0"], {}, True),
-        (["serve"], {"TEAR_ENGINE_ARGS": "{}"}, False),
-    ],
-)
-def test_a_small_shared_memory_is_made_do_with_unless_the_engine_was_spoken_of(
-    words: list[str], variables: dict[str, str], is_made_do: bool, tmp_path: Path, echo: Path
-) -> None:
-    small = {"SHM_NEEDED_MIB": "99999999", "TEAR_ANYONE": "true"}
-    said = start(tmp_path, *words, programs=echo, **(small | variables))
-    assert (SLOWER in said) == is_made_do
-    assert ("UniProcExecutor" in said) == is_made_do
 
 
 def test_other_commands_run_as_they_are(tmp_path: Path, echo: Path) -> None:
