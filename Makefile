@@ -15,11 +15,13 @@ TS := clients/typescript
 TS_READY := $(TS)/node_modules/.ready
 GRAFANA_TYPES := .grafana/types/.ready
 DEPLOY_TOOLS := .deploy-tools
+TOOLS := .integrations
 NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
   conformance fuzz peers faults ray-check ts pictures \
-  observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check
+  observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check \
+  integrations
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -60,6 +62,9 @@ deploy-tools: $(DEPLOY_TOOLS)/.ready ## Install what judges Dockerfile, compose 
 
 deploy-check: $(READY) ## Build and run the container in a Docker engine of its own (as root; ten minutes, 12 GB in /tmp)
 	$(BIN)/pytest tests/deploy/check_containers.py -s
+
+integrations: $(READY) $(PEERS) $(TOOLS)/.ready ## Run every recipe of docs/integrations.md, Open WebUI in Chromium too
+	PICTURES=docs/pictures $(BIN)/pytest tests/integrations tests/conformance/test_recipes.py
 
 peers: $(PEERS) ## Install the clients that the conformance suite runs into .peers
 
@@ -111,9 +116,13 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile requirements/peers-bench.in --python-version 3.11 \
 	  --excludes requirements/peers-bench-excludes.txt --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/peers-bench.lock
+	for name in integrations open-webui; do \
+	  UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip compile requirements/$$name.in --python-version 3.11 --no-annotate \
+	    --no-emit-package torch --no-emit-index-url --no-emit-find-links --no-header -o requirements/$$name.lock; \
+	done
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(DEPLOY_TOOLS) $(TS)/node_modules $(TS)/build \
+	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(DEPLOY_TOOLS) $(TOOLS) $(TS)/node_modules $(TS)/build \
 	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
@@ -164,6 +173,17 @@ $(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
 $(DEPLOY_TOOLS)/.ready: requirements/deploy-tools.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DEPLOY_TOOLS)
 	$(BIN)/uv pip install --quiet --python $(DEPLOY_TOOLS)/bin/python --no-deps --require-hashes -r requirements/deploy-tools.lock
+	@touch $@
+
+# Two environments, since Open WebUI's pins agree with nobody's. torch by itself, as for .venv.
+$(TOOLS)/.ready: requirements/integrations.lock requirements/open-webui.lock tests/integrations/package.json | $(READY)
+	@test -x /usr/bin/chromium || { echo "Open WebUI is tried in Chromium. On Debian: apt-get install chromium fonts-dejavu-core"; exit 1; }
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(TOOLS)/tools
+	$(BIN)/uv pip install --quiet --python $(TOOLS)/tools/bin/python --no-deps -r requirements/integrations.lock
+	cp tests/integrations/package.json $(TOOLS)/tools/
+	PATH="$$PWD/$(TOOLS)/tools/bin:$$PATH" $(TOOLS)/tools/bin/npm install --prefix $(TOOLS)/tools --no-package-lock --no-audit --no-fund --loglevel error
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(TOOLS)/open-webui
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(TOOLS)/open-webui/bin/python torch==2.13.0 -r requirements/open-webui.lock
 	@touch $@
 
 .venv/.ray: $(READY) requirements/ray.lock
