@@ -35,6 +35,8 @@ with sync_playwright() as playwright:
     # What it thought is folded away.
     reply.get_by_role("button", name="Thought for").click()
     reply.get_by_text("Decision: ").wait_for()
-    page.screenshot(path=picture)
+    # Unfolding, it pushes the answer down: tried clicks wait until nothing moves.
+    reply.locator(".markdown-prose").last.click(trial=True)
+    page.screenshot(path=picture, animations="disabled")
     print(json.dumps({"shown": reply.inner_text()}))
     browser.close()
