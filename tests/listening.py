@@ -39,7 +39,7 @@ def listening(opening: AbstractAsyncContextManager[FastAPI]) -> Iterator[str]:
 
     async def serve(listener: socket.socket) -> None:
         async with opening as app:
-            server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
             servers.append(server)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells it in no other way

@@ -95,7 +95,6 @@ def test_a_stream_that_cannot_begin_is_refused_like_a_whole_reply(http: httpx.Cl
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/",
         "/v1/completions",

@@ -223,7 +223,7 @@ def test_all_turns_of_a_conversation_with_all_their_stages_stay_on_one_engine(po
             reply = http.post("/v1/chat/completions", json=body).raise_for_status().json()
             answer = reply["choices"][0]["message"]["content"]
             messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": "And then?"}]
-        grown = pool.grown(before, at_least=6)  # each chain takes two requests at least
+        grown = pool.grown(before, at_least=3)  # one for each chain, and one more where its decision is overruled
         assert min(grown) == 0
 
 

@@ -55,7 +55,7 @@ def test_a_person_reports_what_really_happened_and_the_journal_keeps_it(visit: V
     visited.ended()
     visited.turn.get_by_text("What really happened?").click()
     visited.turn.get_by_label("What did the answer do?").fill("I opened the shed on Sunday.")
-    visited.turn.get_by_label("+2").check()
+    visited.turn.get_by_role("radio", name="+2").check()
     with visited.page.expect_request("**/outcome") as asked:
         visited.turn.get_by_role("button", name="Report").click()
     expect(visited.turn.get_by_text("Kept in the server's journal.")).to_be_visible()

@@ -13,8 +13,6 @@ from web.conftest import Visiting
 
 QUESTION = "We buried my uncle on Friday. I can't go into his shed."
 ANSWERS = ("Well. It was his time. You should sell the shed.", "I'll come over tonight and stay with you.")
-MOST_TRIES = 12
-"""Of one question, until an answer to it is revised."""
 MOST_BYTES = 150_000
 
 
@@ -46,13 +44,9 @@ def test_a_talk_makes_a_picture(
     visit: Visiting, live: LiveServer, folder: Path, name: str, scheme: str, width: int, height: int
 ) -> None:
     talk = visited(visit, live, width=width, height=height, color_scheme=scheme)
-    for _ in range(MOST_TRIES):
-        talk.say(QUESTION)
-        talk.ended()
-        if talk.turn.get_by_text("What changed from the draft").is_visible():
-            break
-        talk.page.get_by_role("button", name="New conversation").click()
-    expect(talk.turn.get_by_text("What changed from the draft")).to_be_visible()
+    talk.say(QUESTION)
+    talk.ended()
+    expect(talk.turn.get_by_role("img")).to_be_visible()
     keep(talk.page, folder / f"{name}.png")
 
 
