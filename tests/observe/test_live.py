@@ -12,11 +12,12 @@ import pytest
 from live.conftest import LiveServer, free_port
 from observe.panels_of import Drawn, board, panels, resolve
 from observe.test_rules import ALERTS, RECORDS
-from scraping import Prometheus, start_prometheus
+from scraping import Prometheus, Sample, start_prometheus
 
 from tear_server.budget import MIN_ANSWER, MIN_WITNESS
 
 WORRY = "My brother has not called in a year. I am scared of what I might hear."
+MODEL = "tear-nano"
 WORK = "tear_reflections_total"
 LIMIT_S = 60
 YOUNG = 0.25
@@ -77,8 +78,12 @@ def test_new_adapters_are_marked(prometheus: Prometheus) -> None:
 
 @pytest.mark.parametrize("rule", RECORDS, ids=lambda rule: rule["record"])
 def test_a_record_is_kept_and_makes_sense(prometheus: Prometheus, rule: dict[str, str]) -> None:
-    wait_for(lambda: prometheus.ask(rule["record"]))
-    for each in prometheus.ask(rule["record"]):
+    def of_ours() -> list[Sample]:
+        # Other tests may have served other models there, which nobody asked: their quantiles are of nothing.
+        return [each for each in prometheus.ask(rule["record"]) if each.labels.get("model", MODEL) == MODEL]
+
+    wait_for(of_ours)
+    for each in of_ours():
         assert math.isfinite(each.value)
         if "share" in rule["record"]:
             assert 0 <= each.value <= 1
