@@ -85,6 +85,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libnuma1 \
 COPY --from=cpu-packages /opt/tear /opt/tear
 COPY training/nano/base /srv/tear/nano/base
 COPY training/nano/adapter /srv/tear/nano/adapter
+# Whatever the modes were where the image is built.
+RUN chmod -R a+rX /srv/tear
 # Nothing is compiled, since there is no compiler; vLLM runs eagerly on a CPU anyway, all but a few of its samplers.
 ENV TORCH_COMPILE_DISABLE=1 \
     TEAR_BASE=/srv/tear/nano/base \

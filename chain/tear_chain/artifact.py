@@ -37,6 +37,13 @@ def describe(path: Path) -> FileEntry:
     return FileEntry(bytes=path.stat().st_size, sha256=digest)
 
 
+def open_to_others(path: Path) -> None:
+    """Give a file the mode that any new file has here: safetensors writes its own for nobody but their owner."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def check_files(folder: Path, files: Mapping[str, FileEntry], error: type[ArtifactError], *, whole: bool) -> None:
     """Raise `error` naming the first file that is missing or differs; contents are read only if `whole`."""
     for name, entry in files.items():
@@ -45,7 +52,11 @@ def check_files(folder: Path, files: Mapping[str, FileEntry], error: type[Artifa
             raise error(f"{path} is missing.")
         if (size := path.stat().st_size) != entry.bytes:
             raise error(f"{path} is damaged: {size} bytes, expected {entry.bytes}.")
-        if whole and describe(path).sha256 != entry.sha256:
+        try:
+            is_damaged = whole and describe(path).sha256 != entry.sha256
+        except OSError as exc:
+            raise error(f"{path} cannot be read: {exc.strerror}.") from exc
+        if is_damaged:
             raise error(f"{path} is damaged: its SHA-256 is not the one recorded when it was made.")
 
 

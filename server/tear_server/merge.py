@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tear_chain.artifact import describe, fingerprint, read_card, write_card
+from tear_chain.artifact import describe, fingerprint, open_to_others, read_card, write_card
 from tear_chain.errors import AdapterError, BaseError
 from tear_chain.manifest import CONFIG_FILE, WEIGHTS_FILE, Manifest
 from tear_chain.prepared import CARD_FILE, PreparedBase, load_prepared, save_prepared
@@ -165,6 +165,7 @@ def _merge_file(source: Path, target: Path, updates: dict[str, _Update]) -> None
             update = updates.pop(name, None)
             tensors[name] = weight if update is None else _updated(name, weight, update)
     save_file(tensors, target, metadata=metadata)
+    open_to_others(target)
 
 
 def _updated(name: str, weight: Tensor, update: _Update) -> Tensor:

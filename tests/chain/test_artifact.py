@@ -33,6 +33,17 @@ def test_files_as_they_were_described_pass(file: Path) -> None:
     check_files(file.parent, entry(file), ArtifactError, whole=True)
 
 
+def test_a_file_that_may_not_be_read_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = entry(file)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root, who runs the tests in CI, may read all
+    with pytest.raises(ArtifactError, match="weights.bin cannot be read: Permission denied"):
+        check_files(file.parent, files, ArtifactError, whole=True)
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "sizes"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "folder"])
 def test_a_missing_or_cut_file_is_named(file: Path, damage: str, whole: bool) -> None:

@@ -70,6 +70,11 @@ def test_the_adapter_is_whole_and_fits_its_base(trained: Path, tiny_base: Path) 
     assert {"nll_response", "nll_consequence", "nll_decision", "decision_given_scene"} <= manifest.metrics.keys()
 
 
+def test_whoever_may_read_the_manifest_may_read_the_weights(trained: Path) -> None:
+    modes = {(trained / name).stat().st_mode for name in ("manifest.json", "adapter_model.safetensors")}
+    assert len(modes) == 1
+
+
 def test_the_adapter_is_what_vllm_takes(trained: Path) -> None:
     keys = load_file(trained / "adapter_model.safetensors").keys()
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in keys

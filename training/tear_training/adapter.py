@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import Ministral3ForCausalLM
 from transformers.utils import logging
 
+from tear_chain.artifact import open_to_others
 from tear_chain.errors import BaseError
 from tear_chain.prepared import PreparedBase
 from tear_training.config import LoraSettings
@@ -53,6 +54,7 @@ def save_adapter(peft: PeftModel, folder: Path, *, base: PreparedBase) -> None:
     config.base_model_name_or_path = base.name
     config.inference_mode = True
     peft.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    open_to_others(folder / "adapter_model.safetensors")
     # PEFT's own card template; ours is written by the trainer.
     (folder / "README.md").unlink(missing_ok=True)
 
