@@ -40,7 +40,7 @@ def test_a_file_that_may_not_be_read_is_named(file: Path, monkeypatch: pytest.Mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # root, who runs the tests in CI, may read all
-    with pytest.raises(ArtifactError, match="weights.bin cannot be read: Permission denied"):
+    with pytest.raises(ArtifactError, match=r"weights\.bin cannot be read: Permission denied"):
         check_files(file.parent, files, ArtifactError, whole=True)
 
 
