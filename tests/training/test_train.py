@@ -23,7 +23,8 @@ from tear_chain.prepared import load_prepared
 from tear_training import command
 from tear_training.arrange import choose_rows
 from tear_training.config import Batching, Pass, TrainConfig
-from tear_training.train import DualTrainer, train
+from tear_training.dual_trainer import DualTrainer
+from tear_training.train import train
 from tear_training.world import World
 
 
