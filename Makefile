@@ -97,7 +97,7 @@ nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
 
 lock: $(READY) ## Resolve requirements/cpu.lock anew
-	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra data --extra dev --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra qlora --extra trackers --extra data --extra dev --python-version 3.11 \
 	  --excludes requirements/excludes.txt --no-emit-package torch --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -o requirements/cpu.lock
 	$(BIN)/uv pip compile pyproject.toml --extra ray --constraint requirements/cpu.lock --python-version 3.11 \
