@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tear_chain.errors import AdapterError, ArtifactError, BaseError, InvalidRequest
-from tear_server.serve import serve
+from tear_server.serve import bind, serve
 from tear_server.settings import ServerSettings
 
 
@@ -33,6 +34,20 @@ async def test_a_taken_port_is_named_before_anything_is_loaded(tmp_path: Path) -
         with pytest.raises(InvalidRequest, match=str(port)) as refused:
             await serve(ServerSettings(base=tmp_path / "none", adapter=tmp_path / "none", port=port))
     assert refused.value.param == "port"
+
+
+async def test_no_event_waits_for_the_one_before_to_be_acknowledged() -> None:
+    accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with bind("127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(accept, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await accepted.get() != 0
+            writer.close()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"], ids=["foreign", "foreign-v6"])
