@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tear_chain.errors import InvalidRequest
 from tear_server.adapters import Adapter
 from tear_server.api.schemas import Text
+from tear_server.api.serving import Serving
 from tear_server.call import current_call
 from tear_server.registry import Line, Registry
 from tear_server.rollout import AdaptersOff, Rollout
@@ -30,38 +31,38 @@ class AdapterBody(BaseModel):
     """Model to serve it as; a new name is a new model."""
 
 
-def adapter_routes(service: Service) -> APIRouter:
-    """The routes, for one service."""
-    routes = APIRouter(tags=["Operations"])
+routes = APIRouter(tags=["Operations"])
 
-    @routes.get("/v1/adapters")
-    async def list_adapters(request: Request) -> dict[str, Any]:
-        """The versions that are loaded, and which model answers with which."""
-        _rollout(service, request)
-        registry = service.registry
-        shown = [_version(registry, adapter) for adapter in registry.versions]
-        return {"object": "list", "data": shown}
 
-    @routes.post("/v1/adapters")
-    async def load_adapter(body: AdapterBody, request: Request) -> dict[str, Any]:
-        """Load an adapter and serve it from then on; what is being answered ends with the version it began with."""
-        model = service.model if body.model is None else body.model
-        line = await _rollout(service, request).load(body.path, model=model, by=_key())
-        return _line(model, line)
+@routes.get("/v1/adapters")
+async def list_adapters(request: Request, service: Serving) -> dict[str, Any]:
+    """The versions that are loaded, and which model answers with which."""
+    _rollout(service, request)
+    registry = service.registry
+    shown = [_version(registry, adapter) for adapter in registry.versions]
+    return {"object": "list", "data": shown}
 
-    @routes.post("/v1/adapters/{model:path}/rollback")
-    async def roll_back_adapter(model: str, request: Request) -> dict[str, Any]:
-        """Serve the version before again."""
-        line = await _rollout(service, request).roll_back(model, by=_key())
-        return _line(model, line)
 
-    @routes.delete("/v1/adapters/{name:path}")
-    async def remove_adapter(name: str, request: Request) -> dict[str, Any]:
-        """Stop serving a model, or unload a version that nothing stands on."""
-        kind = await _rollout(service, request).remove(name, by=_key())
-        return {"id": name, "object": kind, "deleted": True}
+@routes.post("/v1/adapters")
+async def load_adapter(body: AdapterBody, request: Request, service: Serving) -> dict[str, Any]:
+    """Load an adapter and serve it from then on; what is being answered ends with the version it began with."""
+    model = service.model if body.model is None else body.model
+    line = await _rollout(service, request).load(body.path, model=model, by=_key())
+    return _line(model, line)
 
-    return routes
+
+@routes.post("/v1/adapters/{model:path}/rollback")
+async def roll_back_adapter(model: str, request: Request, service: Serving) -> dict[str, Any]:
+    """Serve the version before again."""
+    line = await _rollout(service, request).roll_back(model, by=_key())
+    return _line(model, line)
+
+
+@routes.delete("/v1/adapters/{name:path}")
+async def remove_adapter(name: str, request: Request, service: Serving) -> dict[str, Any]:
+    """Stop serving a model, or unload a version that nothing stands on."""
+    kind = await _rollout(service, request).remove(name, by=_key())
+    return {"id": name, "object": kind, "deleted": True}
 
 
 def _rollout(service: Service, request: Request) -> Rollout:

@@ -12,26 +12,29 @@ from starlette.types import ASGIApp
 
 from tear_server import __version__
 from tear_server.admission import Pool
-from tear_server.api import problems
-from tear_server.api.adapters import adapter_routes
+from tear_server.api import adapters, chat, meta, outcomes, problems, reflections, responses, witness
 from tear_server.api.calls import Calls
-from tear_server.api.chat import chat_routes
 from tear_server.api.description import describe
 from tear_server.api.gate import RATE_HEADERS, Gate
 from tear_server.api.head import Head
-from tear_server.api.meta import meta_routes
-from tear_server.api.outcomes import outcome_routes
 from tear_server.api.page import page_routes
-from tear_server.api.reflections import reflection_routes
-from tear_server.api.responses import response_routes
 from tear_server.api.traffic import Traffic, begin_at_zero
-from tear_server.api.witness import witness_routes
 from tear_server.keys import Key
 from tear_server.metrics import Metrics
 from tear_server.service import Service
 
 if TYPE_CHECKING:
     from tear_server.spans import Tracing
+
+ROUTES = (
+    chat.routes,
+    responses.routes,
+    reflections.routes,
+    outcomes.routes,
+    witness.routes,
+    adapters.routes,
+    meta.routes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +108,9 @@ def build_app(service: Service, access: Access | None = None) -> FastAPI:
             ],
             expose_headers=["x-request-id", "retry-after", "retry-after-ms", "x-should-retry", *RATE_HEADERS],
         )
-    app.include_router(chat_routes(service))
-    app.include_router(response_routes(service))
-    app.include_router(reflection_routes(service))
-    app.include_router(outcome_routes(service))
-    app.include_router(witness_routes(service))
-    app.include_router(adapter_routes(service))
-    app.include_router(meta_routes(service))
-    app.include_router(page_routes())
+    app.state.service = service
+    for routes in (*ROUTES, page_routes()):
+        # Not `include_router`, which makes every route anew: they are the same for each service.
+        app.router.routes.extend(routes.routes)
     begin_at_zero(app.routes, service.metrics)
     return app

@@ -20,6 +20,7 @@ from tear_server.api.narrator import Narrator
 from tear_server.api.problems import error_body, to_named
 from tear_server.api.running_usage import RunningUsage
 from tear_server.api.schemas import ChatRequest, session_named, to_conversation
+from tear_server.api.serving import Serving
 from tear_server.api.sse import DONE, EventStream, data, unless_disconnected
 from tear_server.api.together import side_by_side
 from tear_server.budget import Caps
@@ -32,31 +33,28 @@ GONE = 499
 """nginx's status for a client that left; nobody reads it."""
 
 
-def chat_routes(service: Service) -> APIRouter:
-    """The route, for one service."""
-    routes = APIRouter(tags=["OpenAI"])
+routes = APIRouter(tags=["OpenAI"])
 
-    @routes.post("/v1/chat/completions", response_model=None)
-    async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
-        """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
-        admit(body.n or 1, param="n")
-        session = session_named(body.session_id, request.headers)
-        schema = None if body.response_format is None else await body.response_format.read()
-        try:
-            served = service.look(body.model)
-            plans = [
-                service.plan(_to_request(body, service, served, place, schema=schema, session=session))
-                for place in range(body.n or 1)
-            ]
-        except RequestError as error:
-            raise body.in_callers_words(error) from error
-        reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
-        if body.stream:
-            return EventStream(reply.stream())
-        whole = await unless_disconnected(request, reply.whole())
-        return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
-    return routes
+@routes.post("/v1/chat/completions", response_model=None)
+async def create_chat_completion(body: ChatRequest, request: Request, service: Serving) -> Response:
+    """Answer a conversation; the chain shows as `reasoning`, and whole as `reflection`."""
+    admit(body.n or 1, param="n")
+    session = session_named(body.session_id, request.headers)
+    schema = None if body.response_format is None else await body.response_format.read()
+    try:
+        served = service.look(body.model)
+        plans = [
+            service.plan(_to_request(body, service, served, place, schema=schema, session=session))
+            for place in range(body.n or 1)
+        ]
+    except RequestError as error:
+        raise body.in_callers_words(error) from error
+    reply = _Reply(service, plans, body, name_reply("chatcmpl-"))
+    if body.stream:
+        return EventStream(reply.stream())
+    whole = await unless_disconnected(request, reply.whole())
+    return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
 
 def _to_request(

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tear_server.api.schemas import Text
+from tear_server.api.serving import Serving
 from tear_server.journal.entry import dump_outcome, dump_stored
 from tear_server.journal.errors import JournalOff
 from tear_server.journal.journal import Journal
@@ -36,24 +37,22 @@ class OutcomeBody(BaseModel):
     """-3 closed the person … +3 opened them."""
 
 
-def outcome_routes(service: Service) -> APIRouter:
-    """The routes, for one service."""
-    routes = APIRouter(tags=["The Tear"])
+routes = APIRouter(tags=["The Tear"])
 
-    @routes.post("/v1/reflections/{reflection_id}/outcome", response_model=None, status_code=201)
-    async def report_outcome(reflection_id: str, body: OutcomeBody) -> JSONResponse:
-        """Report what really came of an answer: 201, or 200 where it replaces an earlier report."""
-        reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
-        shown = dump_outcome(reporting.entry.id, reporting.outcome)
-        return JSONResponse(shown, 201 if reporting.is_new else 200)
 
-    @routes.get("/v1/reflections/{reflection_id}", response_model=None)
-    async def get_reflection(reflection_id: str) -> JSONResponse:
-        """A reflection of the journal, with the outcome that was reported."""
-        stored = await _journal(service).find(reflection_id)
-        return JSONResponse(dump_stored(stored))
+@routes.post("/v1/reflections/{reflection_id}/outcome", response_model=None, status_code=201)
+async def report_outcome(reflection_id: str, body: OutcomeBody, service: Serving) -> JSONResponse:
+    """Report what really came of an answer: 201, or 200 where it replaces an earlier report."""
+    reporting = await _journal(service).report(reflection_id, text=body.text, weight=body.weight)
+    shown = dump_outcome(reporting.entry.id, reporting.outcome)
+    return JSONResponse(shown, 201 if reporting.is_new else 200)
 
-    return routes
+
+@routes.get("/v1/reflections/{reflection_id}", response_model=None)
+async def get_reflection(reflection_id: str, service: Serving) -> JSONResponse:
+    """A reflection of the journal, with the outcome that was reported."""
+    stored = await _journal(service).find(reflection_id)
+    return JSONResponse(dump_stored(stored))
 
 
 def _journal(service: Service) -> Journal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -54,6 +55,7 @@ class PageFile:
         return Response(self.content, media_type=f"{self.kind}; charset=utf-8", headers=headers)
 
 
+@cache
 def page_routes() -> APIRouter:
     """The routes; the files are read once, here."""
     files = read_page(page_folder())

@@ -14,28 +14,25 @@ from tear_chain.wire import dump_event, dump_reflection
 from tear_server.api.chat import GONE
 from tear_server.api.problems import to_named
 from tear_server.api.schemas import ReflectionBody, session_named, to_conversation
+from tear_server.api.serving import Serving
 from tear_server.api.sse import EventStream, named, unless_disconnected
 from tear_server.budget import Caps
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.service import Service
 
+routes = APIRouter(tags=["The Tear"])
 
-def reflection_routes(service: Service) -> APIRouter:
-    """The route, for one service."""
-    routes = APIRouter(tags=["The Tear"])
 
-    @routes.post("/v1/reflections", response_model=None)
-    async def create_reflection(body: ReflectionBody, request: Request) -> Response:
-        """Reflect on a conversation, or on a draft that somebody else wrote."""
-        plan = service.plan(_to_request(body, service, session_named(body.session_id, request.headers)))
-        if body.stream:
-            return EventStream(_stream(service, plan))
-        reflection = await unless_disconnected(request, service.answer(plan))
-        if reflection is None:
-            return Response(status_code=GONE)
-        return JSONResponse(dump_reflection(reflection))
-
-    return routes
+@routes.post("/v1/reflections", response_model=None)
+async def create_reflection(body: ReflectionBody, request: Request, service: Serving) -> Response:
+    """Reflect on a conversation, or on a draft that somebody else wrote."""
+    plan = service.plan(_to_request(body, service, session_named(body.session_id, request.headers)))
+    if body.stream:
+        return EventStream(_stream(service, plan))
+    reflection = await unless_disconnected(request, service.answer(plan))
+    if reflection is None:
+        return Response(status_code=GONE)
+    return JSONResponse(dump_reflection(reflection))
 
 
 def _to_request(body: ReflectionBody, service: Service, session: str | None) -> ReflectionRequest:

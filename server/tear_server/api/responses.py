@@ -33,6 +33,7 @@ from tear_server.api.schemas import (
     session_named,
     to_conversation,
 )
+from tear_server.api.serving import Serving
 from tear_server.api.sse import EventStream, named, unless_disconnected
 from tear_server.api.text_format import TextOptions
 from tear_server.budget import Caps
@@ -106,23 +107,20 @@ class ResponseBody(BaseModel):
         return self.top_logprobs or (0 if LOGPROBS in (self.include or ()) else None)
 
 
-def response_routes(service: Service) -> APIRouter:
-    """The route, for one service."""
-    routes = APIRouter(tags=["OpenAI"])
+routes = APIRouter(tags=["OpenAI"])
 
-    @routes.post("/v1/responses", response_model=None)
-    async def create_response(body: ResponseBody, request: Request) -> Response:
-        """Answer; the chain shows as a reasoning item, and whole as `reflection`. Nothing is stored."""
-        body.refuse_unsupported()
-        schema = await body.text.format.read() if body.text and body.text.format else None
-        plan = _plan(body, service, schema=schema, session=session_named(body.session_id, request.headers))
-        reply = _Reply(service, plan, body, name_reply("resp_"))
-        if body.stream:
-            return EventStream(reply.stream())
-        whole = await unless_disconnected(request, reply.whole())
-        return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
-    return routes
+@routes.post("/v1/responses", response_model=None)
+async def create_response(body: ResponseBody, request: Request, service: Serving) -> Response:
+    """Answer; the chain shows as a reasoning item, and whole as `reflection`. Nothing is stored."""
+    body.refuse_unsupported()
+    schema = await body.text.format.read() if body.text and body.text.format else None
+    plan = _plan(body, service, schema=schema, session=session_named(body.session_id, request.headers))
+    reply = _Reply(service, plan, body, name_reply("resp_"))
+    if body.stream:
+        return EventStream(reply.stream())
+    whole = await unless_disconnected(request, reply.whole())
+    return Response(status_code=GONE) if whole is None else JSONResponse(whole)
 
 
 def _plan(body: ResponseBody, service: Service, *, schema: str | None, session: str | None) -> Plan:

@@ -14,37 +14,34 @@ from tear_chain.errors import InvalidRequest, RequestError
 from tear_chain.words import Reflection
 from tear_server.api.chat import GONE, usage
 from tear_server.api.schemas import WitnessBody, session_named, to_conversation
+from tear_server.api.serving import Serving
 from tear_server.api.sse import unless_disconnected
 from tear_server.call import admit, name_reply
 from tear_server.reflection import Plan, ReflectionRequest
 from tear_server.registry import DIRECT_SUFFIX, Served
 from tear_server.service import Service
 
+routes = APIRouter(tags=["The Tear"])
 
-def witness_routes(service: Service) -> APIRouter:
-    """The route, for one service."""
-    routes = APIRouter(tags=["The Tear"])
 
-    @routes.post("/v1/witness", response_model=None)
-    async def create_witness(body: WitnessBody, request: Request) -> Response:
-        """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
-        admit(len(body.items), param="items")
-        served, session = service.look(body.model), session_named(body.session_id, request.headers)
-        plans = [_plan(body, index, service, served, session) for index in range(len(body.items))]
-        found = await unless_disconnected(request, _witness_all(service, plans))
-        if found is None:
-            return Response(status_code=GONE)
-        reply = {
-            "id": name_reply("witness-", keep_given=True),
-            "object": "list",
-            "model": served.model,
-            "adapter": served.adapter,
-            "data": [_shown(index, reflection) for index, reflection in enumerate(found)],
-            "usage": _total(found),
-        }
-        return JSONResponse(reply)
-
-    return routes
+@routes.post("/v1/witness", response_model=None)
+async def create_witness(body: WitnessBody, request: Request, service: Serving) -> Response:
+    """Foresee what each answer would do to the person who receives it; nothing is answered or revised."""
+    admit(len(body.items), param="items")
+    served, session = service.look(body.model), session_named(body.session_id, request.headers)
+    plans = [_plan(body, index, service, served, session) for index in range(len(body.items))]
+    found = await unless_disconnected(request, _witness_all(service, plans))
+    if found is None:
+        return Response(status_code=GONE)
+    reply = {
+        "id": name_reply("witness-", keep_given=True),
+        "object": "list",
+        "model": served.model,
+        "adapter": served.adapter,
+        "data": [_shown(index, reflection) for index, reflection in enumerate(found)],
+        "usage": _total(found),
+    }
+    return JSONResponse(reply)
 
 
 def _plan(body: WitnessBody, index: int, service: Service, served: Served, session: str | None) -> Plan:
