@@ -15,6 +15,7 @@ TearError
 │   ├── BaseError           not a prepared base, or a damaged one
 │   ├── AdapterError        not an adapter, or a damaged one
 │   │   └── AdapterMismatch made for another base, format or token set
+│   │       └── UnservedOrder  trained in an order that the server does not run
 │   └── DataError           rows or a configuration that cannot be used
 ├── TrainingError           a training run that had to stop
 ├── EngineError             the engine failed while it worked
@@ -150,6 +151,12 @@ class AdapterMismatch(AdapterError):
 
     code = "adapter_mismatch"
     hint = "Serve it on the base it was trained on, or retrain it."
+
+
+class UnservedOrder(AdapterMismatch):
+    """The adapter learned the parts of a chain in an order that the server does not run."""
+
+    hint = "Train it again with `order: draft_witness_revise`."
 
 
 class DataError(ArtifactError):

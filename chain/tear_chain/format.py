@@ -4,7 +4,8 @@
     prompt <draft> text <witness> <who> text <impact> text <ripples> text <weight> <w+2> <keep> </s>
 
 `prompt` is the conversation as mistral-common encodes it. Everything here is token ids: control tokens are
-composed, never parsed from text, so no text can forge one.
+composed, never parsed from text, so no text can forge one. These are chains in the order that the server runs; `Order`
+names the others, which can be learned and compared.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ class SegmentKind(StrEnum):
     WITNESS = "witness"
     DECISION = "decision"
     REVISED = "revised"
+
+
+class Order(StrEnum):
+    """In which order a chain tells its parts; an adapter learns one."""
+
+    DRAFT_WITNESS_REVISE = "draft_witness_revise"
+    """`<draft> answer <witness> scene`, then `<keep>` or `<revise> better answer`."""
+    WITNESS_AFTER = "witness_after"
+    """`<draft> answer <witness> scene </s>`: nothing is decided, nothing revised."""
+    WITNESS_FIRST = "witness_first"
+    """`<witness> scene <draft> answer </s>`: what the first answer would do is foreseen, then one is given."""
+    RESPOND = "respond"
+    """`<draft> answer </s>`: one of two adapters on one base."""
+    WITNESS = "witness"
+    """`<draft> answer <witness> scene </s>`, of which the scene alone is learned: the other of the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +95,56 @@ def revised_prompt(tokens: ChainTokens, prompt: Sequence[int], draft: Sequence[i
     return (*witness_prompt(tokens, prompt, draft), *witness, tokens.decisions[Decision.REVISE])
 
 
-def render(tokens: ChainTokens, chain: ChainIds) -> list[Segment]:
+def render(tokens: ChainTokens, chain: ChainIds, *, order: Order = Order.DRAFT_WITNESS_REVISE) -> list[Segment]:
     """The segments of one chain, in order; their tokens concatenated are the training sequence.
 
     A stage's closing marker belongs to that stage, since the model must learn to write it. A marker that
     follows a missing field is context: learning it would teach the model to leave the field out.
     """
-    segments = [
-        Segment(SegmentKind.CONTEXT, draft_prompt(tokens, chain.prompt)),
-        Segment(SegmentKind.DRAFT, (*chain.draft, tokens.witness)),
-        *_render_scene(tokens, chain.scene),
-    ]
+    opening = Segment(SegmentKind.CONTEXT, draft_prompt(tokens, chain.prompt))
+    draft = Segment(SegmentKind.DRAFT, (*chain.draft, tokens.witness))
+    match order:
+        case Order.DRAFT_WITNESS_REVISE:
+            return [opening, draft, *_render_scene(tokens, chain.scene), *_render_decision(tokens, chain)]
+        case Order.WITNESS_AFTER:
+            return [opening, draft, *_render_scene(tokens, chain.scene, closing=tokens.end)]
+        case Order.WITNESS_FIRST:
+            asked = Segment(SegmentKind.CONTEXT, (*chain.prompt, tokens.witness))
+            return [asked, *_render_scene(tokens, chain.scene, closing=tokens.draft), _render_answer(tokens, chain)]
+        case Order.RESPOND:
+            return [opening, _render_answer(tokens, chain)]
+        case Order.WITNESS:
+            asked = Segment(SegmentKind.CONTEXT, witness_prompt(tokens, chain.prompt, chain.draft))
+            return [asked, *_render_scene(tokens, chain.scene, closing=tokens.end)]
+        case _:
+            assert_never(order)
+
+
+def _render_answer(tokens: ChainTokens, chain: ChainIds) -> Segment:
+    """The answer that is given where there is no draft before it: the better one, if data has one."""
+    if chain.revised is None:
+        return Segment(SegmentKind.DRAFT, (*chain.draft, tokens.end))
+    return Segment(SegmentKind.REVISED, (*chain.revised, tokens.end))
+
+
+def _render_decision(tokens: ChainTokens, chain: ChainIds) -> list[Segment]:
     if chain.decision is None:
-        return segments
+        return []
     # Without a weight before it the decision would be learned in a place where serving never asks for it.
     kind = SegmentKind.DECISION if chain.scene.weight is not None else SegmentKind.CONTEXT
     match chain.decision:
         case Decision.KEEP:
-            segments.append(Segment(kind, (tokens.decisions[Decision.KEEP], tokens.end)))
+            return [Segment(kind, (tokens.decisions[Decision.KEEP], tokens.end))]
         case Decision.REVISE:
-            segments.append(Segment(kind, (tokens.decisions[Decision.REVISE],)))
-            if chain.revised is not None:
-                segments.append(Segment(SegmentKind.REVISED, (*chain.revised, tokens.end)))
+            revise = Segment(kind, (tokens.decisions[Decision.REVISE],))
+            if chain.revised is None:
+                return [revise]
+            return [revise, Segment(SegmentKind.REVISED, (*chain.revised, tokens.end))]
         case _:
             assert_never(chain.decision)
-    return segments
 
 
-def _render_scene(tokens: ChainTokens, scene: SceneIds) -> list[Segment]:
+def _render_scene(tokens: ChainTokens, scene: SceneIds, *, closing: int | None = None) -> list[Segment]:
     bodies: list[tuple[Field, Ids | None]] = [
         (Field.WHO, scene.who),
         (Field.IMPACT, scene.impact),
@@ -125,4 +163,6 @@ def _render_scene(tokens: ChainTokens, scene: SceneIds) -> list[Segment]:
         else:
             segments.append(Segment(SegmentKind.WITNESS, marker + body))
         gap = False
+    if closing is not None:
+        segments.append(Segment(SegmentKind.CONTEXT if gap else SegmentKind.WITNESS, (closing,)))
     return segments

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tear_chain.artifact import Card, FileEntry, check_files, fingerprint, read_card, write_card
-from tear_chain.errors import AdapterError, AdapterMismatch
-from tear_chain.format import FORMAT_VERSION
+from tear_chain.errors import AdapterError, AdapterMismatch, UnservedOrder
+from tear_chain.format import FORMAT_VERSION, Order
 from tear_chain.prepared import PreparedBase
 from tear_chain.tokens import TOKEN_NAMES
 
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
-DRAFT_WITNESS_REVISE = "draft_witness_revise"
+DRAFT_WITNESS_REVISE = Order.DRAFT_WITNESS_REVISE
+"""The order that the server runs."""
 
 
 class DataSource(Card):
@@ -45,7 +46,7 @@ class Manifest(Card):
     format_version: int
     name: str
     order: str
-    """The order of the chain that was learned; the server runs `draft_witness_revise`."""
+    """The order of the chain that was learned, one of `Order`; a later version may know more of them."""
     base_fingerprint: str
     token_names: tuple[str, ...]
     rank: int
@@ -102,4 +103,6 @@ def check_fit(manifest: Manifest, base: PreparedBase) -> None:
         names = ", ".join(odd) or "their order"
         raise wrong(f"Adapter {manifest.name} was trained with other control tokens: {names}.")
     if manifest.order != DRAFT_WITNESS_REVISE:
-        raise wrong(f"Adapter {manifest.name} learned the order {manifest.order}; served is {DRAFT_WITNESS_REVISE}.")
+        raise UnservedOrder(
+            f"Adapter {manifest.name} learned the order {manifest.order}; the server runs {DRAFT_WITNESS_REVISE}."
+        )

@@ -7,6 +7,7 @@ from spelling import spell
 
 from tear_chain.format import (
     ChainIds,
+    Order,
     SceneIds,
     Segment,
     SegmentKind,
@@ -149,6 +150,66 @@ def test_a_decision_without_a_weight_before_it_is_not_learned(tokenizer: ChainTo
 def test_a_chain_without_a_decision_ends_with_its_scene(tokenizer: ChainTokenizer) -> None:
     last = render(tokenizer.chain, ids_of(tokenizer, Scene(WHO, IMPACT, RIPPLES, -2), None))[-1]
     assert last == Segment(SegmentKind.WITNESS, tuple(spell(tokenizer, "<weight>", "<w-2>")))
+
+
+SCENE_PARTS = (("<who>", WHO), ("<impact>", IMPACT), ("<ripples>", RIPPLES), ("<weight>", "<w-2>"))
+SCENE_SEGMENTS = [(SegmentKind.WITNESS, parts) for parts in SCENE_PARTS]
+ORDERS = {
+    Order.WITNESS_AFTER: [
+        (SegmentKind.CONTEXT, (PROMPT, "<draft>")),
+        (SegmentKind.DRAFT, (DRAFT, "<witness>")),
+        *SCENE_SEGMENTS,
+        (SegmentKind.WITNESS, ("</s>",)),
+    ],
+    Order.WITNESS_FIRST: [
+        (SegmentKind.CONTEXT, (PROMPT, "<witness>")),
+        *SCENE_SEGMENTS,
+        (SegmentKind.WITNESS, ("<draft>",)),
+        (SegmentKind.REVISED, (REVISED, "</s>")),
+    ],
+    Order.RESPOND: [
+        (SegmentKind.CONTEXT, (PROMPT, "<draft>")),
+        (SegmentKind.REVISED, (REVISED, "</s>")),
+    ],
+    Order.WITNESS: [
+        (SegmentKind.CONTEXT, (PROMPT, "<draft>", DRAFT, "<witness>")),
+        *SCENE_SEGMENTS,
+        (SegmentKind.WITNESS, ("</s>",)),
+    ],
+}
+
+
+@pytest.mark.parametrize(("order", "expected"), ORDERS.items(), ids=list(ORDERS))
+def test_segments_of_the_orders_that_are_not_served(
+    tokenizer: ChainTokenizer, order: Order, expected: list[tuple[SegmentKind, tuple[str, ...]]]
+) -> None:
+    ids = ids_of(tokenizer, Scene(WHO, IMPACT, RIPPLES, -2), Decision.REVISE)
+    assert render(tokenizer.chain, ids, order=order) == [
+        Segment(kind, tuple(spell(tokenizer, *parts))) for kind, parts in expected
+    ]
+
+
+@pytest.mark.parametrize("order", [Order.WITNESS_FIRST, Order.RESPOND])
+def test_where_nothing_is_revised_the_answer_is_the_draft(tokenizer: ChainTokenizer, order: Order) -> None:
+    last = render(tokenizer.chain, ids_of(tokenizer, Scene(WHO, IMPACT, RIPPLES, 2), Decision.KEEP), order=order)[-1]
+    assert last == Segment(SegmentKind.DRAFT, tuple(spell(tokenizer, DRAFT, "</s>")))
+
+
+@pytest.mark.parametrize(
+    ("order", "closing"),
+    [(Order.WITNESS_AFTER, "</s>"), (Order.WITNESS_FIRST, "<draft>"), (Order.WITNESS, "</s>")],
+    ids=["witness_after", "witness_first", "witness"],
+)
+def test_what_closes_a_scene_without_a_weight_is_context(tokenizer: ChainTokenizer, order: Order, closing: str) -> None:
+    segments = render(tokenizer.chain, ids_of(tokenizer, Scene(WHO, IMPACT, RIPPLES, None), None), order=order)
+    assert Segment(SegmentKind.CONTEXT, tuple(spell(tokenizer, closing))) in segments
+
+
+@pytest.mark.parametrize("order", [Order.WITNESS_AFTER, Order.WITNESS])
+def test_an_order_with_the_draft_first_begins_as_the_server_asks(tokenizer: ChainTokenizer, order: Order) -> None:
+    ids = ids_of(tokenizer, Scene(WHO, IMPACT, RIPPLES, 2), None)
+    asked = witness_prompt(tokenizer.chain, ids.prompt, ids.draft)
+    assert joined(render(tokenizer.chain, ids, order=order))[: len(asked)] == asked
 
 
 FORGED = " ".join(["<draft>", "<witness>", "<who>", "<impact>", "<w-3>", "<keep>", "<revise>", "</s>"])

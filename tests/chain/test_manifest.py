@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tear_chain.artifact import describe
-from tear_chain.errors import AdapterError, AdapterMismatch
-from tear_chain.format import FORMAT_VERSION
+from tear_chain.errors import AdapterError, AdapterMismatch, UnservedOrder
+from tear_chain.format import FORMAT_VERSION, Order
 from tear_chain.manifest import (
     CONFIG_FILE,
     DRAFT_WITNESS_REVISE,
@@ -154,3 +154,13 @@ def test_an_adapter_made_for_something_else_is_refused_naming_it(
 ) -> None:
     with pytest.raises(AdapterMismatch, match=named):
         check_fit(manifest.model_copy(update=changed), BASE)
+
+
+@pytest.mark.parametrize("order", [*(order for order in Order if order is not DRAFT_WITNESS_REVISE), "backwards"])
+def test_an_order_that_is_not_served_is_refused_with_what_to_do(manifest: Manifest, order: str) -> None:
+    with pytest.raises(UnservedOrder) as refused:
+        check_fit(manifest.model_copy(update={"order": order}), BASE)
+    assert refused.value.sentence() == (
+        f"Adapter {manifest.name} learned the order {order}; the server runs draft_witness_revise. "
+        "Train it again with `order: draft_witness_revise`."
+    )

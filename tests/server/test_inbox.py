@@ -8,7 +8,7 @@ import pytest
 from folders import write_adapter
 from stories import BASE
 
-from tear_chain.errors import AdapterError, AdapterMismatch, InvalidRequest
+from tear_chain.errors import AdapterError, AdapterMismatch, InvalidRequest, UnservedOrder
 from tear_chain.manifest import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from tear_server.adapters import open_adapter
 from tear_server.inbox import Inbox
@@ -109,7 +109,7 @@ def test_files_that_run_code_when_they_are_read_are_refused_by_name(folder: Path
     [
         ({"base_fingerprint": "ffff"}, AdapterMismatch),
         ({"format_version": 99}, AdapterMismatch),
-        ({"order": "witness_after"}, AdapterMismatch),
+        ({"order": "witness_after"}, UnservedOrder),
         ({"token_names": ("<draft>",)}, AdapterMismatch),
     ],
     ids=["base", "format", "order", "tokens"],
