@@ -71,3 +71,27 @@ def test_the_effective_configuration_loads_as_itself(tmp_path: Path) -> None:
 def test_lambda_moves_in_a_straight_line(tmp_path: Path) -> None:
     ramp = load_config(written(tmp_path, SMALL)).passes[0].lambda_
     assert [ramp.at(done) for done in (0, 0.5, 1)] == pytest.approx([0.3, 0.65, 1.0])
+
+
+def test_a_number_alone_is_a_lambda_that_stays(tmp_path: Path) -> None:
+    ramp = load_config(written(tmp_path, SMALL), overrides=["passes.0.lambda=0.5"]).passes[0].lambda_
+    assert (ramp.start, ramp.end) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("value", ["true", "'0.5'", "-1", ".nan"])
+def test_a_lambda_that_is_no_weight_is_named(value: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"passes\.0\.lambda"):
+        load_config(written(tmp_path, SMALL.replace("{start: 0.3, end: 1}", value)))
+
+
+def test_packs_need_no_micro_rows(tmp_path: Path) -> None:
+    packed = load_config(written(tmp_path, SMALL + "batching: {rows_per_step: 10, pack_tokens: 512}"))
+    assert packed.batching.pack_tokens == 512
+    with pytest.raises(DataError, match="no multiple of micro_rows"):
+        load_config(written(tmp_path, SMALL + "batching: {rows_per_step: 10}"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("order", "witness_last"), ("normalize", "rank")])
+def test_a_choice_that_there_is_not_is_named_with_those_there_are(key: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{key}: Input should be .*{value}"):
+        load_config(written(tmp_path, SMALL), overrides=[f"{key}={value}"])

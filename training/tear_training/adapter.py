@@ -8,7 +8,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import Ministral3ForCausalLM
+from transformers.modeling_flash_attention_utils import FlashAttentionKwargs, prepare_fa_kwargs_from_position_ids
 from transformers.utils import logging
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tear_chain.artifact import open_to_others
 from tear_chain.errors import BaseError
@@ -19,10 +21,12 @@ _SHORT = 512
 """Up to this length plain attention beats the blocked kernel on a CPU (1.3 times at 140 tokens)."""
 
 
-def load_base(folder: Path, *, longest: int) -> Ministral3ForCausalLM:
-    """The prepared base's weights in float32, for rows of up to `longest` tokens."""
+def load_base(folder: Path, *, longest: int, precision: str = "float32") -> Ministral3ForCausalLM:
+    """The prepared base's weights in float32, for rows of up to `longest` tokens and products in `precision`."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     attention = "eager" if longest <= _SHORT and not torch.cuda.is_available() else "sdpa"
+    if precision == "bfloat16" and is_flash_attn_2_available():
+        attention = "flash_attention_2"
     try:
         model = Ministral3ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
     except (OSError, ValueError, RuntimeError) as exc:
@@ -71,9 +75,21 @@ class ChainModel(nn.Module):
         self.register_buffer("head", head.detach().to(precision), persistent=False)
         self.head: Tensor
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Final hidden states of rows padded on the right; no mask is needed, since attention is causal."""
+    def forward(self, inputs: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Final hidden states of rows padded on the right, or of one row of examples that `positions` tell apart.
+
+        No mask is needed: attention is causal, and transformers keeps it within each run of positions.
+        """
         text = self.peft.get_base_model().model
+        runs = {} if positions is None or len(inputs) > 1 else _runs(positions)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=self.precision is torch.bfloat16):
-            states: Tensor = text(input_ids=inputs, use_cache=False).last_hidden_state  # type: ignore[operator]
+            states: Tensor = text(  # type: ignore[operator]
+                input_ids=inputs, position_ids=positions, use_cache=False, **runs
+            ).last_hidden_state
         return states.to(self.precision)
+
+
+def _runs(positions: Tensor) -> FlashAttentionKwargs:
+    """Where examples begin, as FlashAttention is told: Ministral 3 hands its kernels no positions to see it by."""
+    (starts, _), (longest, _) = prepare_fa_kwargs_from_position_ids(positions)  # type: ignore[no-untyped-call]
+    return {"cu_seq_lens_q": starts, "cu_seq_lens_k": starts, "max_length_q": longest, "max_length_k": longest}

@@ -8,6 +8,7 @@ from random import Random
 
 from tear_chain.errors import DataError
 from tear_training.config import Batching, Mix, Pass
+from tear_training.curriculum import subtlety
 from tear_training.examples import is_gentle
 from tear_training.rows import Row
 
@@ -15,7 +16,8 @@ from tear_training.rows import Row
 def choose_rows(rows: Sequence[Row], pass_: Pass, *, batching: Batching, seed: int) -> list[int]:
     """Places in `rows`, in learning order; as many whole steps as `epochs` over the mix come to.
 
-    Every step is a random draw. Within it rows are sorted by length, so that micro-batches hold little filling.
+    Every step is a random draw; with a curriculum every epoch goes from obvious to subtle, and where rows are equally
+    so, chance decides. Within a step rows are sorted by length, so that micro-batches hold little filling.
     """
     rng = Random(f"{seed}/{pass_.name}")  # noqa: S311 - not for secrets
     groups: dict[str, list[int]] = {"opening": [], "neutral": [], "closing": []}
@@ -28,7 +30,9 @@ def choose_rows(rows: Sequence[Row], pass_: Pass, *, batching: Batching, seed: i
     order: list[int] = []
     while len(order) < wanted:
         rng.shuffle(chosen)
-        order += chosen[: wanted - len(order)]
+        # What is left out of an epoch that is cut short was drawn by chance before, or it would be the subtle rows.
+        taken = chosen[: wanted - len(order)]
+        order += sorted(taken, key=lambda place: subtlety(rows[place])) if pass_.curriculum else taken
     size = batching.rows_per_step
     steps = (order[start : start + size] for start in range(0, wanted, size))
     return [place for step in steps for place in sorted(step, key=lambda place: _length(rows[place]))]

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tear_chain.errors import DataError
+from tear_chain.format import Order
 from tear_chain.words import Field as SceneField
 from tear_training.splits import DataSplit
 from tear_training.world_table import TableName
@@ -18,6 +19,7 @@ RANKS = (8, 16, 32, 64)
 """LoRA ranks that both training and vLLM take."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Normalize = Literal["segment", "token", "example"]
 Projection = Literal["q", "k", "v", "o", "gate", "up", "down"]
 
 
@@ -76,19 +78,28 @@ class Batching(_Closed):
 
     rows_per_step: int = Field(default=32, gt=0)
     micro_rows: int = Field(default=16, gt=0)
+    pack_tokens: int | None = Field(default=None, gt=0)
+    """Lay rows end to end instead, up to so many tokens at once; then there is no padding, and no `micro_rows`."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        if self.rows_per_step % self.micro_rows:
+        if self.pack_tokens is None and self.rows_per_step % self.micro_rows:
             raise ValueError(f"rows_per_step {self.rows_per_step} is no multiple of micro_rows {self.micro_rows}")
         return self
 
 
 class Ramp(_Closed):
-    """A value that moves in a straight line over a pass."""
+    """A value that moves in a straight line over a pass; in YAML a number alone is one that stays."""
 
     start: float = Field(ge=0)
     end: float = Field(ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_a_number(cls, given: Any) -> Any:
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            return {"start": given, "end": given}
+        return given
 
     def at(self, done: float) -> float:
         """The value when the share `done` of the pass is behind."""
@@ -123,6 +134,8 @@ class Pass(_Closed):
     floor: Share = 0.0
     """The share of the learning rate at which it ends: above zero where another pass goes on from there."""
     lambda_: Ramp = Field(alias="lambda")
+    curriculum: bool = False
+    """From the obvious rows to the subtle ones, instead of in a random order."""
 
 
 class TrainConfig(_Closed):
@@ -136,6 +149,10 @@ class TrainConfig(_Closed):
     lora: LoraSettings = LoraSettings()
     batching: Batching = Batching()
     response_weights: ResponseWeights = ResponseWeights()
+    order: Order = Order.DRAFT_WITNESS_REVISE
+    """In which order chains tell their parts; the server runs the default."""
+    normalize: Normalize = "segment"
+    """What losses are means of: the tokens of response and of consequence each, all tokens together, or examples."""
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"

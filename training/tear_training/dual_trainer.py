@@ -16,8 +16,9 @@ from tear_chain.errors import TrainingError
 from tear_chain.format import SegmentKind
 from tear_training.adapter import ChainModel
 from tear_training.config import Pass, TrainConfig
-from tear_training.examples import Batch, Example, Examples, collate
-from tear_training.loss import DualLoss, Objective, dual_loss, segment_counts, segment_sums, token_nll
+from tear_training.examples import Batch, Example, collate, collate_packed
+from tear_training.loss import DualLoss, Objective, dual_loss, kind_sums, segment_counts, segment_sums, token_weights
+from tear_training.packing import MicroBatchSet, micro_batches
 
 
 class DualTrainer(Trainer):
@@ -30,11 +31,14 @@ class DualTrainer(Trainer):
         self, model: ChainModel, examples: Sequence[Example], *, pass_: Pass, config: TrainConfig, pad: int, out: Path
     ) -> None:
         steps = len(examples) // config.batching.rows_per_step
+        micro = micro_batches(examples, config.batching)
+        is_packed = config.batching.pack_tokens is not None
         arguments = TrainingArguments(
             output_dir=str(out),
             num_train_epochs=1,
-            per_device_train_batch_size=config.batching.micro_rows,
-            gradient_accumulation_steps=config.batching.rows_per_step // config.batching.micro_rows,
+            # An item of the data set is a whole micro-batch.
+            per_device_train_batch_size=1,
+            gradient_accumulation_steps=micro.per_step,
             # The order was drawn by `choose_rows`, and a run must be repeatable from it.
             train_sampling_strategy="sequential",
             learning_rate=pass_.learning_rate,
@@ -55,8 +59,8 @@ class DualTrainer(Trainer):
         super().__init__(
             model=model,
             args=arguments,
-            train_dataset=Examples(examples),
-            data_collator=lambda chosen: dict(collate(chosen, pad=pad)),
+            train_dataset=MicroBatchSet(micro),
+            data_collator=lambda chosen: dict(collate_packed(chosen[0]) if is_packed else collate(chosen[0], pad=pad)),
         )
         self.remove_callback(PrinterCallback)
         self.pass_ = pass_
@@ -71,8 +75,11 @@ class DualTrainer(Trainer):
         return self.pass_.lambda_.at(self.state.global_step / max(1, self.state.max_steps - 1))
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
-        """Tokens of each kind over all micro-batches and ranks of the step `(kinds,)`; Trainer has one number."""
-        counts = torch.stack([segment_counts(batch["kinds"]) for batch in batch_samples]).sum(0).to(device)
+        """Tokens of each kind over all micro-batches and ranks of the step, and what they weigh: `(2, kinds)`.
+
+        Trainer has one number.
+        """
+        counts = torch.stack([self._counts(batch) for batch in batch_samples]).sum(0).to(device)
         if self.args.world_size > 1:
             counts = self.accelerator.gather(counts[None]).sum(0)
         return counts
@@ -85,12 +92,17 @@ class DualTrainer(Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
         """This micro-batch's part of the step's loss."""
-        learned = inputs["kinds"] != 0
-        hidden = model(inputs["inputs"])[learned]
-        kinds = inputs["kinds"][learned]
-        sums = segment_sums(token_nll(hidden, self._chain.head, inputs["targets"][learned]), kinds)
-        counts = segment_counts(kinds) if num_items_in_batch is None else num_items_in_batch
-        loss = dual_loss(sums, counts, self.objective, lambda_=self.lambda_)
+        sums = kind_sums(
+            model(inputs["inputs"], inputs["positions"]),
+            self._chain.head,
+            inputs["targets"],
+            inputs["kinds"],
+            objective=self.objective,
+            lambda_=self.lambda_,
+            weights=token_weights(inputs["kinds"], inputs["positions"], self.objective),
+        )
+        counts, weights = self._counts(inputs) if num_items_in_batch is None else num_items_in_batch
+        loss = dual_loss(sums, weights, self.objective, lambda_=self.lambda_)
         if not math.isfinite(loss.total.item()):
             raise TrainingError(f"The loss is {loss.total.item()} {self.whereabouts()}.")
         self.step.add(loss, counts=counts, positions=inputs["inputs"].numel())
@@ -103,6 +115,10 @@ class DualTrainer(Trainer):
         step = self.state.global_step
         rows = self._examples[step * self._rows_per_step : (step + 1) * self._rows_per_step]
         return f"in pass {self.pass_.name}, step {step + 1}, on rows {', '.join(row.row_id for row in rows)}"
+
+    def _counts(self, batch: Batch) -> Tensor:
+        kinds, weights = batch["kinds"], token_weights(batch["kinds"], batch["positions"], self.objective)
+        return torch.stack([segment_counts(kinds), segment_sums(weights.flatten(), kinds.flatten())])
 
     @property
     def _chain(self) -> ChainModel:
@@ -140,4 +156,5 @@ def objective_of(config: TrainConfig) -> Objective:
             SegmentKind.REVISED: weights.revised,
         },
         consequence={SegmentKind.WITNESS: 1.0},
+        normalize=config.normalize,
     )

@@ -8,11 +8,10 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from tear_chain.conversation import Conversation, Message, Role
 from tear_chain.errors import DataError, RequestError
-from tear_chain.format import ChainIds, Ids, SceneIds, SegmentKind, render
+from tear_chain.format import ChainIds, Ids, Order, SceneIds, SegmentKind, render
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Decision, Field
 from tear_training.loss import KINDS
@@ -26,19 +25,6 @@ class Example:
     row_id: str
     tokens: Ids
     kinds: tuple[int, ...]
-
-
-class Examples(Dataset[Example]):
-    """Examples in the order in which they are to be learned."""
-
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, place: int) -> Example:
-        return self._examples[place]
 
 
 def decide(row: Row) -> Decision | None:
@@ -62,8 +48,9 @@ def encode_row(
     fields: Collection[Field] = tuple(Field),
     with_decision: bool = True,
     allow_harmful_targets: bool = False,
+    order: Order = Order.DRAFT_WITNESS_REVISE,
 ) -> Example:
-    """One row as an example, with those parts of its scene that `fields` names.
+    """One row as an example, with those parts of its scene that `fields` names, told in `order`.
 
     An answer that is not gentle becomes context, to be witnessed and never learned.
 
@@ -85,7 +72,7 @@ def encode_row(
     learns_draft = is_gentle(row) or allow_harmful_targets
     tokens: list[int] = []
     kinds: list[int] = []
-    for segment in render(tokenizer.chain, chain):
+    for segment in render(tokenizer.chain, chain, order=order):
         is_given = segment.kind is SegmentKind.DRAFT and not learns_draft
         tokens += segment.tokens
         kinds += [KINDS.index(SegmentKind.CONTEXT if is_given else segment.kind)] * len(segment.tokens)
@@ -95,15 +82,18 @@ def encode_row(
 
 
 class Batch(TypedDict):
-    """Examples side by side, each shifted by one: at `inputs[b, t]` the model must say `targets[b, t]`.
+    """Examples, each shifted by one: at `inputs[b, t]` the model must say `targets[b, t]`. All are (B, T).
 
-    All are (B, T). Shorter rows are filled up on the right with kind 0: under causal attention nothing before
-    ever sees the filling, so padding is exact and needs no mask.
+    Side by side, shorter ones are filled up on the right with kind 0: under causal attention nothing before ever
+    sees the filling, so padding is exact and needs no mask. Or end to end in one row, where `positions` begin anew
+    with each example and so tell attention where it may not look.
     """
 
     inputs: Tensor
     targets: Tensor
     kinds: Tensor
+    positions: Tensor
+    """Each token's place in its own example."""
 
 
 def collate(examples: Sequence[Example], *, pad: int) -> Batch:
@@ -117,7 +107,18 @@ def collate(examples: Sequence[Example], *, pad: int) -> Batch:
         inputs[place, :length] = torch.tensor(example.tokens[:-1])
         targets[place, :length] = torch.tensor(example.tokens[1:])
         kinds[place, :length] = torch.tensor(example.kinds[1:])
-    return Batch(inputs=inputs, targets=targets, kinds=kinds)
+    positions = torch.arange(longest).repeat(len(examples), 1)
+    return Batch(inputs=inputs, targets=targets, kinds=kinds, positions=positions)
+
+
+def collate_packed(examples: Sequence[Example]) -> Batch:
+    """Lay examples end to end."""
+    return Batch(
+        inputs=torch.tensor([[token for example in examples for token in example.tokens[:-1]]]),
+        targets=torch.tensor([[token for example in examples for token in example.tokens[1:]]]),
+        kinds=torch.tensor([[kind for example in examples for kind in example.kinds[1:]]]),
+        positions=torch.tensor([[place for example in examples for place in range(len(example.tokens) - 1)]]),
+    )
 
 
 def _encode(tokenizer: ChainTokenizer, text: str | None) -> Ids | None:

@@ -1,7 +1,14 @@
 """The dual-objective loss: NLL(response)/N_r + λ·NLL(consequence)/N_c, with counts over a whole optimizer step.
 
 Micro-batches and ranks hand in sums; the one division comes last, by the counts of all of them. A consequence is
-about three times as long as a response, so with one mean over all tokens λ would not mean what it says.
+about three times as long as a response, so with one mean over all tokens λ would not mean what it says. What is divided
+by what, `normalize` says:
+
+    segment   S_r / N_r + λ · S_c / N_c           two means over tokens
+    token     (S_r + λ · S_c) / (N_r + λ · N_c)   one mean over tokens, those of consequence weighing λ
+    example   as segment, but two means over examples, each of which is a mean over its own tokens
+
+λ = 0 is the response alone in each of them, to the last bit: what has no weight is measured, never differentiated.
 """
 
 from __future__ import annotations
@@ -14,6 +21,7 @@ import torch
 from torch import Tensor
 
 from tear_chain.format import SegmentKind
+from tear_training.config import Normalize
 
 KINDS: tuple[SegmentKind, ...] = tuple(SegmentKind)
 """Segment kinds by the number that stands for them in tensors; 0 is context, which is never learned."""
@@ -27,6 +35,12 @@ class Objective:
 
     response: Mapping[SegmentKind, float]
     consequence: Mapping[SegmentKind, float]
+    normalize: Normalize = "segment"
+
+    def learned(self, lambda_: float, like: Tensor) -> Tensor:
+        """Which kinds have a weight in the loss, as booleans `(kinds,)`."""
+        response = self.share(self.response, like) != 0
+        return response | (self.share(self.consequence, like) != 0) if lambda_ != 0 else response
 
     def share(self, part: Mapping[SegmentKind, float], like: Tensor) -> Tensor:
         """The weights of one of the two means as `(kinds,)`."""
@@ -35,7 +49,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class DualLoss:
-    """The loss and its two means, all differentiable."""
+    """The loss, differentiable, and its two means, each by tokens or by examples as `normalize` says."""
 
     total: Tensor
     response: Tensor
@@ -52,6 +66,46 @@ def token_nll(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     return cast(Tensor, _TokenNll.apply(hidden, head, targets))  # type: ignore[no-untyped-call]
 
 
+def kind_sums(
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    kinds: Tensor,
+    *,
+    objective: Objective,
+    lambda_: float,
+    weights: Tensor,
+) -> Tensor:
+    """Weighted negative log-likelihood by segment kind `(kinds,)`, of `hidden` (B, T, H) and all else (B, T).
+
+    The head meets those positions alone that carry a purpose, and has no gradient where λ or a share is zero.
+    """
+    learned = objective.learned(lambda_, weights)[kinds] & (kinds != 0)
+    watched = ~learned & (kinds != 0)
+    sums = _sums_at(learned, hidden, head, targets, kinds, weights)
+    if watched.any():
+        sums = sums + _sums_at(watched, hidden.detach(), head, targets, kinds, weights)
+    return sums
+
+
+def token_weights(kinds: Tensor, positions: Tensor, objective: Objective) -> Tensor:
+    """What each token counts in its mean, as float64 in the shape of `kinds` (B, T): 1, or with `example` its share.
+
+    `positions` begin at 0 with each example, side by side or end to end.
+    """
+    weights = torch.ones(kinds.shape, dtype=torch.float64, device=kinds.device)
+    if objective.normalize != "example":
+        return weights
+    owners = (positions == 0).flatten().cumsum(0) - 1
+    counts = torch.zeros(int(owners[-1]) + 1, len(KINDS), dtype=torch.float64, device=kinds.device)
+    counts.index_put_((owners, kinds.flatten()), weights.flatten(), accumulate=True)
+    for part in (objective.response, objective.consequence):
+        share = objective.share(part, weights)
+        within = (counts @ share)[owners].view_as(weights)
+        weights = torch.where(share[kinds] > 0, 1 / within, weights)
+    return weights
+
+
 def segment_sums(nll: Tensor, kinds: Tensor) -> Tensor:
     """Sum of `nll` (N,) by segment kind (N,) -> (kinds,)."""
     return nll.new_zeros(len(KINDS)).index_add(0, kinds, nll)
@@ -65,17 +119,31 @@ def segment_counts(kinds: Tensor) -> Tensor:
 
 
 def dual_loss(sums: Tensor, counts: Tensor, objective: Objective, *, lambda_: float) -> DualLoss:
-    """Divide one micro-batch's sums by the whole step's counts; over micro-batches this adds up to the step's loss."""
+    """Divide one micro-batch's sums by the whole step's counts; over micro-batches this adds up to the step's loss.
+
+    `counts` (kinds,) are what the step's tokens weigh: with `example` the sums of `token_weights`, else their number.
+    """
     counts = counts.to(sums.dtype)
-    response = _mean(sums, counts, objective.share(objective.response, sums))
-    consequence = _mean(sums, counts, objective.share(objective.consequence, sums))
-    return DualLoss(response + lambda_ * consequence, response, consequence)
+    shares = objective.share(objective.response, sums), objective.share(objective.consequence, sums)
+    (response, of_response), (consequence, of_consequence) = (
+        ((share * sums).sum(), (share * counts).sum()) for share in shares
+    )
+    means = _mean(response, of_response), _mean(consequence, of_consequence)
+    if objective.normalize == "token":
+        total = _mean(response + lambda_ * consequence, of_response + lambda_ * of_consequence)
+    else:
+        total = means[0] + lambda_ * means[1]
+    return DualLoss(total, *means)
 
 
-def _mean(sums: Tensor, counts: Tensor, share: Tensor) -> Tensor:
-    weight = (share * counts).sum()
+def _sums_at(where: Tensor, hidden: Tensor, head: Tensor, targets: Tensor, kinds: Tensor, weights: Tensor) -> Tensor:
+    nll = token_nll(hidden[where], head, targets[where])
+    return segment_sums(nll * weights[where].to(nll.dtype), kinds[where])
+
+
+def _mean(total: Tensor, weight: Tensor) -> Tensor:
     # A step without any such token has no such mean; its sum is zero, and so is its part of the loss.
-    return (share * sums).sum() / torch.where(weight > 0, weight, torch.ones_like(weight))
+    return total / torch.where(weight > 0, weight, torch.ones_like(weight))
 
 
 class _TokenNll(torch.autograd.Function):

@@ -16,7 +16,6 @@ from tear_chain.errors import AdapterError
 from tear_chain.format import FORMAT_VERSION
 from tear_chain.manifest import (
     CONFIG_FILE,
-    DRAFT_WITNESS_REVISE,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     DataSource,
@@ -57,12 +56,15 @@ def train(
     tokenizer = ChainTokenizer.load(base)
     rows, records = read_sources(config.train, folder=folder, split="train")
     validation_rows, validation_records = read_sources(config.validation, folder=folder, split="validation")
-    validation = [encode_row(row, tokenizer, context=card.context) for row in validation_rows]
-    longest = max(len(encode_row(row, tokenizer, context=card.context).tokens) for row in (*rows, *validation_rows))
+    validation = [encode_row(row, tokenizer, context=card.context, order=config.order) for row in validation_rows]
+    longest = max(
+        len(encode_row(row, tokenizer, context=card.context, order=config.order).tokens)
+        for row in (*rows, *validation_rows)
+    )
     _open_folder(out, force=force)
     save_config(out / EFFECTIVE_CONFIG, config, comment=f"Trained on base {card.name} ({card.fingerprint}).")
 
-    base_model = load_base(base, longest=longest)
+    base_model = load_base(base, longest=max(longest, config.batching.pack_tokens or 0), precision=config.precision)
     model = ChainModel(
         add_adapter(base_model, config.lora, seed=config.seed), precision=getattr(torch, config.precision)
     )
@@ -101,6 +103,7 @@ def _run_pass(
             fields=pass_.fields,
             with_decision=pass_.decisions,
             allow_harmful_targets=config.allow_harmful_targets,
+            order=config.order,
         )
         for place in sorted(set(order))
     }
@@ -149,7 +152,7 @@ def _manifest(
     return Manifest(
         format_version=FORMAT_VERSION,
         name=config.name,
-        order=DRAFT_WITNESS_REVISE,
+        order=config.order,
         base_fingerprint=card.fingerprint,
         token_names=TOKEN_NAMES,
         rank=config.lora.rank,

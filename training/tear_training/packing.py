@@ -1,0 +1,83 @@
+"""How the rows of an optimizer step are laid into micro-batches, so that every step has the same number of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch.utils.data import Dataset
+
+from tear_chain.errors import DataError
+from tear_training.config import Batching
+from tear_training.examples import Example
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatches:
+    """The micro-batches of a pass in their order; `per_step` of them, over all ranks, make an optimizer step."""
+
+    batches: tuple[tuple[Example, ...], ...]
+    per_step: int
+
+
+class MicroBatchSet(Dataset[tuple[Example, ...]]):
+    """Micro-batches as a data set."""
+
+    def __init__(self, micro: MicroBatches) -> None:
+        self._batches = micro.batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, place: int) -> tuple[Example, ...]:
+        return self._batches[place]
+
+
+def micro_batches(examples: Sequence[Example], batching: Batching, *, ranks: int = 1) -> MicroBatches:
+    """Divide examples, which come in whole steps, into micro-batches: so many rows each, or so many tokens.
+
+    `DataError` names a row longer than `pack_tokens`, or says that `ranks` cannot share a step evenly.
+    """
+    size = batching.rows_per_step
+    steps = [examples[start : start + size] for start in range(0, len(examples), size)]
+    if batching.pack_tokens is not None:
+        return _packed(steps, batching.pack_tokens, ranks=ranks)
+    rows = batching.micro_rows
+    if size % (rows * ranks):
+        raise DataError(f"rows_per_step {size} is no multiple of micro_rows {rows} on {ranks} ranks.")
+    chunks = (tuple(step[start : start + rows]) for step in steps for start in range(0, size, rows))
+    return MicroBatches(tuple(chunks), size // rows)
+
+
+def _packed(steps: Sequence[Sequence[Example]], budget: int, *, ranks: int) -> MicroBatches:
+    for example in (example for step in steps for example in step):
+        if _length(example) > budget:
+            raise DataError(
+                f"Row {example.row_id} takes {_length(example)} tokens; batching.pack_tokens is {budget}. "
+                f"Raise it at least to that."
+            )
+    fewest = max(math.ceil(sum(map(_length, step)) / budget) for step in steps)
+    # Trainer wants the same number of micro-batches in every step, so all steps are laid into as many as the fullest
+    # needs. That costs no filling: a lighter step's packs are only shorter.
+    for count in range(math.ceil(fewest / ranks) * ranks, len(steps[0]) + 1, ranks):
+        packs = [pack for step in steps for pack in _spread(step, count)]
+        if max(sum(map(_length, pack)) for pack in packs) <= budget:
+            return MicroBatches(tuple(packs), count)
+    raise DataError(f"rows_per_step {len(steps[0])} cannot be packed for {ranks} ranks. Take more rows or fewer ranks.")
+
+
+def _spread(step: Sequence[Example], count: int) -> list[tuple[Example, ...]]:
+    """`count` packs of about the same length: the longest example first, each into the pack that is shortest."""
+    packs: list[list[Example]] = [[] for _ in range(count)]
+    filled = [0] * count
+    for example in sorted(step, key=_length, reverse=True):
+        shortest = filled.index(min(filled))
+        packs[shortest].append(example)
+        filled[shortest] += _length(example)
+    return [tuple(pack) for pack in packs]
+
+
+def _length(example: Example) -> int:
+    """The positions it takes: its last token is only a target."""
+    return len(example.tokens) - 1
