@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
 from tear_chain.format import SegmentKind
-from tear_training.loss import KINDS, DualLoss, Objective, dual_loss, segment_counts, segment_sums, token_nll
+from tear_training.config import Normalize
+from tear_training.loss import (
+    KINDS,
+    DualLoss,
+    Objective,
+    dual_loss,
+    kind_sums,
+    segment_sums,
+    token_nll,
+    token_weights,
+)
 
 CONTEXT, DRAFT, WITNESS, DECISION, REVISED = (KINDS.index(kind) for kind in SegmentKind)
 OBJECTIVE = Objective(
@@ -27,11 +40,27 @@ def problem(rows: int = 8, length: int = 12, seed: int = 0) -> tuple[Tensor, Ten
 
 
 def loss_of(
-    hidden: Tensor, head: Tensor, targets: Tensor, kinds: Tensor, *, lambda_: float, counts: Tensor | None = None
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    kinds: Tensor,
+    *,
+    lambda_: float,
+    counts: Tensor | None = None,
+    objective: Objective = OBJECTIVE,
 ) -> DualLoss:
-    learned = kinds != 0
-    sums = segment_sums(token_nll(hidden[learned], head, targets[learned]), kinds[learned])
-    return dual_loss(sums, segment_counts(kinds) if counts is None else counts, OBJECTIVE, lambda_=lambda_)
+    weights = weights_of(kinds, objective)
+    sums = kind_sums(hidden, head, targets, kinds, objective=objective, lambda_=lambda_, weights=weights)
+    return dual_loss(sums, counts_of(kinds, objective) if counts is None else counts, objective, lambda_=lambda_)
+
+
+def weights_of(kinds: Tensor, objective: Objective) -> Tensor:
+    return token_weights(kinds, torch.arange(kinds.shape[1]).expand_as(kinds), objective)
+
+
+def counts_of(kinds: Tensor, objective: Objective) -> Tensor:
+    """What the tokens of each kind weigh."""
+    return segment_sums(weights_of(kinds, objective).flatten(), kinds.flatten())
 
 
 def naive(hidden: Tensor, head: Tensor, targets: Tensor, kinds: Tensor, *, lambda_: float) -> Tensor:
@@ -77,30 +106,62 @@ def test_context_has_no_gradient() -> None:
     assert found[kinds != CONTEXT].any(-1).all()
 
 
-def test_a_kind_of_weight_zero_has_no_gradient() -> None:
+@pytest.mark.parametrize("normalize", get_args(Normalize))
+def test_a_kind_of_weight_zero_has_no_gradient(normalize: Normalize) -> None:
     hidden, head, targets, kinds = problem()
     hidden.requires_grad_()
-    learned = kinds != 0
-    sums = segment_sums(token_nll(hidden[learned], head, targets[learned]), kinds[learned])
-    objective = Objective(response={SegmentKind.REVISED: 1.0}, consequence={})
-    found = gradient(dual_loss(sums, segment_counts(kinds), objective, lambda_=1.0).total, hidden)
+    objective = Objective(
+        response={SegmentKind.REVISED: 1.0, SegmentKind.DRAFT: 0.0}, consequence={}, normalize=normalize
+    )
+    found = gradient(loss_of(hidden, head, targets, kinds, lambda_=1.0, objective=objective).total, hidden)
     assert not found[kinds != REVISED].any()
+    assert found[kinds == REVISED].any(-1).all()
 
 
+@pytest.mark.parametrize("normalize", get_args(Normalize))
 @pytest.mark.parametrize("size", [1, 2, 4], ids=["8x1", "4x2", "2x4"])
-def test_micro_batches_add_up_to_the_whole_step(size: int) -> None:
+def test_micro_batches_add_up_to_the_whole_step(size: int, normalize: Normalize) -> None:
     hidden, head, targets, kinds = problem()
     hidden.requires_grad_()
-    whole = loss_of(hidden, head, targets, kinds, lambda_=0.4).total
-    counts = segment_counts(kinds)
+    objective = replace(OBJECTIVE, normalize=normalize)
+    whole = loss_of(hidden, head, targets, kinds, lambda_=0.4, objective=objective).total
+    counts = counts_of(kinds, objective)
     parts = [
         loss_of(*(part[start : start + size] if part is not head else head for part in (hidden, head, targets, kinds)),
-                lambda_=0.4, counts=counts).total
+                lambda_=0.4, counts=counts, objective=objective).total
         for start in range(0, 8, size)
     ]  # fmt: skip
     summed = torch.stack(parts).sum()
     torch.testing.assert_close(summed, whole, rtol=1e-12, atol=0)
     torch.testing.assert_close(gradient(summed, hidden), gradient(whole, hidden), rtol=1e-10, atol=1e-14)
+
+
+def test_one_mean_over_tokens_at_lambda_one_is_plain_cross_entropy() -> None:
+    hidden, head, targets, kinds = problem()
+    plain = torch.nn.functional.cross_entropy((hidden @ head.T)[kinds != 0], targets[kinds != 0])
+    loss = loss_of(hidden, head, targets, kinds, lambda_=1.0, objective=replace(OBJECTIVE, normalize="token"))
+    torch.testing.assert_close(loss.total, plain)
+
+
+def test_by_examples_a_long_one_weighs_as_much_as_a_short_one() -> None:
+    hidden, head, targets, _ = problem(rows=2)
+    kinds = torch.zeros_like(targets)
+    kinds[0, :2], kinds[1, :] = DRAFT, DRAFT
+    loss = loss_of(hidden, head, targets, kinds, lambda_=1.0, objective=replace(OBJECTIVE, normalize="example")).total
+    alone = [
+        loss_of(hidden[place, None], head, targets[place, None], kinds[place, None], lambda_=1.0).total
+        for place in range(2)
+    ]
+    torch.testing.assert_close(loss, torch.stack(alone).mean())
+
+
+def test_response_weights_shift_the_parts_of_an_examples_mean() -> None:
+    hidden, head, targets, kinds = problem(rows=1)
+    objective = Objective(response={SegmentKind.DRAFT: 3.0, SegmentKind.REVISED: 1.0}, consequence={})
+    by_example = loss_of(hidden, head, targets, kinds, lambda_=0.0, objective=replace(objective, normalize="example"))
+    torch.testing.assert_close(
+        by_example.total, loss_of(hidden, head, targets, kinds, lambda_=0.0, objective=objective).total
+    )
 
 
 def test_a_longer_consequence_does_not_outweigh_the_response() -> None:

@@ -16,9 +16,9 @@ from tear_chain.errors import TrainingError
 from tear_chain.format import SegmentKind
 from tear_training.adapter import ChainModel
 from tear_training.config import Pass, TrainConfig
-from tear_training.examples import Batch, Example, collate, collate_packed
+from tear_training.examples import Batch, Example, Examples, collate, collate_packed
 from tear_training.loss import DualLoss, Objective, dual_loss, kind_sums, segment_counts, segment_sums, token_weights
-from tear_training.packing import MicroBatchSet, micro_batches
+from tear_training.packing import micro_batches
 
 
 class DualTrainer(Trainer):
@@ -59,7 +59,7 @@ class DualTrainer(Trainer):
         super().__init__(
             model=model,
             args=arguments,
-            train_dataset=MicroBatchSet(micro),
+            train_dataset=Examples(micro.batches),
             data_collator=lambda chosen: dict(collate_packed(chosen[0]) if is_packed else collate(chosen[0], pad=pad)),
         )
         self.remove_callback(PrinterCallback)

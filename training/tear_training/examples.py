@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Generic, TypedDict, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from tear_chain.conversation import Conversation, Message, Role
 from tear_chain.errors import DataError, RequestError
@@ -17,6 +18,8 @@ from tear_chain.words import Decision, Field
 from tear_training.loss import KINDS
 from tear_training.rows import Row
 
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -25,6 +28,19 @@ class Example:
     row_id: str
     tokens: Ids
     kinds: tuple[int, ...]
+
+
+class Examples(Dataset[Item], Generic[Item]):
+    """Examples, or micro-batches of them, in the order in which they are to be learned."""
+
+    def __init__(self, examples: Sequence[Item]) -> None:
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, place: int) -> Item:
+        return self._examples[place]
 
 
 def decide(row: Row) -> Decision | None:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch.utils.data import Dataset
-
 from tear_chain.errors import DataError
 from tear_training.config import Batching
 from tear_training.examples import Example
@@ -19,19 +17,6 @@ class MicroBatches:
 
     batches: tuple[tuple[Example, ...], ...]
     per_step: int
-
-
-class MicroBatchSet(Dataset[tuple[Example, ...]]):
-    """Micro-batches as a data set."""
-
-    def __init__(self, micro: MicroBatches) -> None:
-        self._batches = micro.batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, place: int) -> tuple[Example, ...]:
-        return self._batches[place]
 
 
 def micro_batches(examples: Sequence[Example], batching: Batching, *, ranks: int = 1) -> MicroBatches:
