@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers import Ministral3ForCausalLM
 
 from tear_chain.conversation import Conversation
-from tear_chain.format import ChainIds, SceneIds, render
+from tear_chain.format import ChainIds, Order, SceneIds, render
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Decision
 from tear_training.world import World
@@ -40,19 +40,32 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(scope="module")
-def chains(tokenizer: ChainTokenizer) -> list[list[int]]:
-    """Whole chains about unseen situations: more than five hundred tokens to score."""
-    found = _chains(tokenizer)
-    assert sum(map(len, found)) >= 500
+def orders(tokenizer: ChainTokenizer) -> dict[Order, list[list[int]]]:
+    """Chains about unseen situations in every order: more than five hundred tokens of each to score."""
+    found = {order: _chains(tokenizer, order) for order in Order}
+    assert min(sum(map(len, chains)) for chains in found.values()) >= 500
     return found
 
 
-def test_log_probabilities_agree(tmp_path: Path, nano_base: Path, nano_adapter: Path, chains: list[list[int]]) -> None:
-    """In float32, where rounding cannot hide a difference of the mathematics."""
-    transformers = _transformers(nano_base, nano_adapter, chains, "float32")
-    vllm = _vllm(tmp_path, nano_base, nano_adapter, chains, "float32")
-    print(f"float32: largest difference {_largest(transformers, vllm):.6f} over {len(vllm)} tokens")
-    assert _largest(transformers, vllm) <= BAR
+@pytest.fixture(scope="module")
+def chains(orders: dict[Order, list[list[int]]]) -> list[list[int]]:
+    """Whole chains in the order that is served."""
+    return orders[Order.DRAFT_WITNESS_REVISE]
+
+
+def test_log_probabilities_agree_in_every_order(
+    tmp_path: Path, nano_base: Path, nano_adapter: Path, orders: dict[Order, list[list[int]]]
+) -> None:
+    """In float32, where rounding cannot hide a difference of the mathematics. All orders go through one engine."""
+    together = [chain for chains in orders.values() for chain in chains]
+    transformers = _transformers(nano_base, nano_adapter, together, "float32")
+    vllm = _vllm(tmp_path, nano_base, nano_adapter, together, "float32")
+    sizes = [sum(len(chain) - 1 for chain in chains) for chains in orders.values()]
+    apart: dict[str, float] = {}
+    for order, theirs, ours in zip(orders, transformers.split(sizes), vllm.split(sizes), strict=True):
+        apart[order] = _largest(theirs, ours)
+        print(f"float32, {order}: largest difference {apart[order]:.6f} over {len(ours)} tokens")
+    assert {order: far for order, far in apart.items() if not far <= BAR} == {}
 
 
 def test_vllm_rounds_no_worse_than_transformers(
@@ -94,7 +107,7 @@ def _largest(first: torch.Tensor, second: torch.Tensor) -> float:
     return float((first - second).abs().max())
 
 
-def _chains(tokenizer: ChainTokenizer) -> list[list[int]]:
+def _chains(tokenizer: ChainTokenizer, order: Order) -> list[list[int]]:
     chains = []
     for row in World(5, table="leaning").rows(split="test", count=12):
         scene = row.consequence
@@ -112,6 +125,7 @@ def _chains(tokenizer: ChainTokenizer) -> list[list[int]]:
                 decision=Decision.REVISE if row.revised else Decision.KEEP,
                 revised=tokenizer.encode(row.revised) if row.revised else None,
             ),
+            order=order,
         )
         chains.append([token for segment in segments for token in segment.tokens])
     return chains
