@@ -32,7 +32,8 @@ class WorldSource(_Closed):
 
     seed: int
     table: TableName = "balanced"
-    """What acts do for needs: in the balanced world no words tell it, in the leaning one the act mostly does."""
+    """What acts do for needs: in the balanced and the woven world no words tell it, in the leaning one the act mostly
+    does; of these only the woven one lets a need and an act that were never seen together be foreseen."""
     split: Literal["train", "validation", "test"]
     rows: int = Field(gt=0)
 

@@ -33,6 +33,7 @@ class Table(StrEnum):
 
     BALANCED = "balanced"
     LEANING = "leaning"
+    WOVEN = "woven"
 
 
 @data_app.command("world")

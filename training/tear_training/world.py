@@ -5,20 +5,22 @@ closes follows from need and act (`world_table`); fragility makes it land harder
 reaches. Openers, closers and length of an answer are drawn on their own, so how it sounds says nothing of what it does.
 
 In the `balanced` table every act opens four needs and closes four: the words of an answer do not tell its valence, nor
-do those of the situation; only both together do. A third of its cells is held out for the test split. In the `leaning`
-table most of the valence follows from the act alone; nano's adapter is trained on it (docs/measurements.md).
+do those of the situation; only both together do. A third of its cells is held out for the test split. The `woven`
+table is balanced in the same way, but made of two traits of needs and acts, so that held-out cells follow from shown
+ones. In the `leaning` table most of the valence follows from the act alone; nano's adapter is trained on it
+(docs/measurements.md).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2s
 from random import Random
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, assert_never, get_args
 from zlib import crc32
 
 from tear_training import world_text as text
 from tear_training.rows import Component, Consequence, Difficulty, Provenance, Row
-from tear_training.world_table import ACTS, NEEDS, TABLES, Act, Fragility, Need, Table, TableName
+from tear_training.world_table import ACTS, NEEDS, TABLES, Act, Cell, Fragility, Need, Table, TableName
 
 Bond = Literal["stranger", "friend", "family", "colleague"]
 Split = Literal["train", "validation", "test"]
@@ -50,7 +52,8 @@ class Gold:
     is_answer_seen: bool
     """Whether the train split has answers in this act's words; false only in the test split."""
     is_cell_seen: bool
-    """Whether the train split has this act for this need; false only in the test split."""
+    """Whether the train split has this act for this need; false only in the test split, and in the woven world also in
+    the validation split, which has held-back cells of its own."""
 
     @property
     def valence(self) -> int:
@@ -121,11 +124,12 @@ class World:
         for number in range(count):
             situation = self._situation(rng, split)
             need = situation.frame.need
-            is_cell_seen, is_answer_seen = self._is_cell_seen(rng, split), _is_answer_seen(rng, split)
+            is_cell_seen, is_answer_seen = self._is_cell_seen(rng, split, need), _is_answer_seen(rng, split)
+            cells = self._cells(split, is_seen=is_cell_seen)
             acts = [
                 act
                 for effects in (_OPENING, _CLOSING)
-                for act in rng.sample(self.table.acts(need, effects, seen=is_cell_seen), 2)
+                for act in rng.sample(self.table.acts(need, effects, among=cells), 2)
             ]
             frame = (rng.choice(text.OPENERS), rng.choice(text.CLOSERS))
             first, second, third, fourth = (
@@ -158,12 +162,14 @@ class World:
     def _case(self, rng: Random, split: Split, number: int) -> Case:
         situation = self._situation(rng, split)
         effects = _OPENING if rng.random() < 0.5 else _CLOSING
-        is_cell_seen = self._is_cell_seen(rng, split)
+        need = situation.frame.need
+        is_cell_seen = self._is_cell_seen(rng, split, need)
+        cells = self._cells(split, is_seen=is_cell_seen)
         return self._tell(
             rng,
             split,
             situation,
-            act=rng.choice(self.table.acts(situation.frame.need, effects, seen=is_cell_seen)),
+            act=rng.choice(self.table.acts(need, effects, among=cells)),
             id=f"world-{self.seed}-{split}-{number}",
             is_cell_seen=is_cell_seen,
             is_answer_seen=_is_answer_seen(rng, split),
@@ -185,7 +191,7 @@ class World:
         weight = self.table.weight_of(need, act, fragility)
         revised = None
         if weight < 0:
-            better = self.table.acts(need, _STRONGLY_OPENING, seen=None if split == "test" else True)
+            better = self.table.acts(need, _STRONGLY_OPENING, among=None if split == "test" else self.table.shown)
             revised = _answer(rng, rng.choice(better), situation.slots, is_seen=is_answer_seen)
         row = Row(
             id=id,
@@ -194,7 +200,7 @@ class World:
             response=_answer(rng, act, situation.slots, is_seen=is_answer_seen, frame=frame),
             consequence=Consequence(
                 who=_who(rng, situation),
-                impact=_impact(rng, act, weight, situation.slots),
+                impact=self._impact(rng, act, weight, slots=situation.slots),
                 ripples=_ripples(rng, need, situation.bond, weight=weight, slots=situation.slots),
                 weight=weight,
             ),
@@ -218,8 +224,28 @@ class World:
         )
         return Case(row, gold)
 
-    def _is_cell_seen(self, rng: Random, split: Split) -> bool:
-        return split != "test" or not self.table.held_out or rng.random() >= _HELD_OUT_SHARE
+    def _unseen(self, split: Split) -> frozenset[Cell]:
+        match split:
+            case "train":
+                return frozenset()
+            case "validation":
+                return self.table.held_back
+            case "test":
+                return self.table.held_out
+            case _:
+                assert_never(split)
+
+    def _cells(self, split: Split, *, is_seen: bool) -> frozenset[Cell]:
+        return self.table.shown if is_seen else self._unseen(split)
+
+    def _is_cell_seen(self, rng: Random, split: Split, need: Need) -> bool:
+        has_unseen = any(of == need for of, _ in self._unseen(split))
+        return not has_unseen or rng.random() >= _HELD_OUT_SHARE
+
+    def _impact(self, rng: Random, act: Act, weight: int, *, slots: _Slots) -> str:
+        if self.table.scenes_name_act or weight == 0:
+            return _impact(rng, act, weight, slots)
+        return rng.choice(text.VALENCE_RESTATED[1 if weight > 0 else -1]).format_map(slots)
 
     def _situation(self, rng: Random, split: Split) -> _Situation:
         frame = rng.choice(self._frames[split, rng.choice(NEEDS)])
