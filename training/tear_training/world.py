@@ -199,7 +199,7 @@ class World:
             input=situation.words,
             response=_answer(rng, act, situation.slots, is_seen=is_answer_seen, frame=frame),
             consequence=Consequence(
-                who=_who(rng, situation),
+                who=self._who(rng, situation),
                 impact=self._impact(rng, act, weight, slots=situation.slots),
                 ripples=_ripples(rng, need, situation.bond, weight=weight, slots=situation.slots),
                 weight=weight,
@@ -242,10 +242,19 @@ class World:
         has_unseen = any(of == need for of, _ in self._unseen(split))
         return not has_unseen or rng.random() >= _HELD_OUT_SHARE
 
+    def _who(self, rng: Random, situation: _Situation) -> str:
+        who = _who(rng, situation)
+        if self.table.weave is None:
+            return who
+        wanted = self.table.weave.needs[situation.frame.need]
+        return f"{who.removesuffix('.')}, {text.WANTED[wanted.way]} {text.ABOUT[wanted.about]}."
+
     def _impact(self, rng: Random, act: Act, weight: int, *, slots: _Slots) -> str:
-        if self.table.scenes_name_act or weight == 0:
+        if self.table.weave is None:
             return _impact(rng, act, weight, slots)
-        return rng.choice(text.VALENCE_RESTATED[1 if weight > 0 else -1]).format_map(slots)
+        given = self.table.weave.acts[act]
+        impact = rng.choice(text.VALENCE_RESTATED[(weight > 0) - (weight < 0)])
+        return f"{text.GIVEN[given.way]} {text.ABOUT[given.about]}. {impact}".format_map(slots)
 
     def _situation(self, rng: Random, split: Split) -> _Situation:
         frame = rng.choice(self._frames[split, rng.choice(NEEDS)])

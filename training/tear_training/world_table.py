@@ -6,7 +6,7 @@ is reached one step deeper, a sturdy one a step less, so that a weak effect leav
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Need = Literal["start", "grief", "feedback", "repair", "rest", "belonging", "choice", "joy"]
 Act = Literal[
@@ -21,8 +21,28 @@ ACTS: tuple[Act, ...] = get_args(Act)
 _SHIFT: Mapping[Fragility, int] = {"sturdy": -1, "ordinary": 0, "raw": 1}
 Cell = tuple[Need, Act]
 _Rows = tuple[tuple[Need, tuple[int, ...]], ...]
-_Traits = tuple[int, int]
 _Held = Mapping[Need, tuple[Act, ...]]
+
+
+class Traits(NamedTuple):
+    """What decides between a need and an act."""
+
+    way: Literal[-1, 1]
+    """1 if a need wants to be moved or an act moves, -1 if it is about being held."""
+    about: Literal[-1, 1]
+    """1 if it is about the matter, -1 if about the person."""
+
+
+class Weave(NamedTuple):
+    """The traits of every need and every act."""
+
+    needs: Mapping[Need, Traits]
+    acts: Mapping[Act, Traits]
+
+    def effect(self, need: Need, act: Act) -> int:
+        """Opens where the ways are the same, closes where not; strongly where both are about the same, else weakly."""
+        wanted, given = self.needs[need], self.acts[act]
+        return wanted.way * given.way * (2 if wanted.about == given.about else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +54,8 @@ class Table:
     """Cells that neither train nor validation ever shows: to foresee them, need and act must be put together."""
     held_back: frozenset[Cell] = frozenset()
     """Cells that validation shows and neither train nor test does, so that nobody has to choose by the test."""
-    scenes_name_act: bool = True
-    """Whether a scene takes up the answer's act in its words. Where it does, the answer alone tells which of two
-    scenes of one valence is its own."""
+    weave: Weave | None = None
+    """What the effects are made of, where they are; scenes then tell these traits, and do not name the act."""
 
     def acts(self, need: Need, effects: range, *, among: Collection[Cell] | None = None) -> tuple[Act, ...]:
         """The acts whose effect on `need` is one of `effects`; of these the ones in the cells `among`, or all."""
@@ -60,12 +79,9 @@ def _table(rows: _Rows, held_out: _Held) -> Table:
     return Table({need: dict(zip(ACTS, row, strict=True)) for need, row in rows}, _cells(held_out))
 
 
-def _woven(needs: Mapping[Need, _Traits], acts: Mapping[Act, _Traits], *, held_out: _Held, held_back: _Held) -> Table:
-    effects = {
-        need: {act: way * acts[act][0] * (2 if about == acts[act][1] else 1) for act in ACTS}
-        for need, (way, about) in needs.items()
-    }
-    return Table(effects, _cells(held_out), _cells(held_back), scenes_name_act=False)
+def _woven(weave: Weave, *, held_out: _Held, held_back: _Held) -> Table:
+    effects = {need: {act: weave.effect(need, act) for act in ACTS} for need in NEEDS}
+    return Table(effects, _cells(held_out), _cells(held_back), weave)
 
 
 def _cells(held: _Held) -> frozenset[Cell]:
@@ -112,35 +128,34 @@ _LEANING: _Rows = (
     ("joy", (2, 2, 1, -2, 2, -2, -2, 2, 1, -2, 2, -2)),
 )
 
-# Two traits of the need and two of the act are woven together. Who wants to be moved (1) is opened by what moves and
-# closed by what holds, who wants to be held (-1) the other way round; it lands strongly where need and act are about
-# the same, the matter (1) or the person (-1), and weakly where they are not. Every combination of traits has two needs
-# and three acts, so rows and columns are balanced like the balanced table's, and so are the cells held out and held
-# back; but a cell never shown follows from those that are.
-_NEED_TRAITS: Mapping[Need, _Traits] = {
-    "start": (1, -1),
-    "grief": (-1, -1),
-    "feedback": (1, 1),
-    "repair": (-1, -1),
-    "rest": (-1, 1),
-    "belonging": (1, -1),
-    "choice": (1, 1),
-    "joy": (-1, 1),
-}
-_ACT_TRAITS: Mapping[Act, _Traits] = {
-    "ask": (1, -1),
-    "name": (-1, -1),
-    "plan": (1, 1),
-    "verdict": (1, 1),
-    "cheer": (1, -1),
-    "compare": (1, -1),
-    "leave": (-1, 1),
-    "company": (-1, -1),
-    "own": (-1, -1),
-    "duty": (1, 1),
-    "lighten": (-1, 1),
-    "takeover": (-1, 1),
-}
+# Every combination of traits has two needs and three acts, so rows and columns are balanced like the balanced table's,
+# and so are the cells held out and held back; but a cell never shown follows from those that are.
+_WEAVE = Weave(
+    needs={
+        "start": Traits(1, -1),
+        "grief": Traits(-1, -1),
+        "feedback": Traits(1, 1),
+        "repair": Traits(-1, -1),
+        "rest": Traits(-1, 1),
+        "belonging": Traits(1, -1),
+        "choice": Traits(1, 1),
+        "joy": Traits(-1, 1),
+    },
+    acts={
+        "ask": Traits(1, -1),
+        "name": Traits(-1, -1),
+        "plan": Traits(1, 1),
+        "verdict": Traits(1, 1),
+        "cheer": Traits(1, -1),
+        "compare": Traits(1, -1),
+        "leave": Traits(-1, 1),
+        "company": Traits(-1, -1),
+        "own": Traits(-1, -1),
+        "duty": Traits(1, 1),
+        "lighten": Traits(-1, 1),
+        "takeover": Traits(-1, 1),
+    },
+)
 _WOVEN_HELD_OUT: _Held = {
     "start": ("name", "compare", "duty", "lighten"),
     "grief": ("cheer", "company", "duty", "lighten"),
@@ -161,5 +176,5 @@ _WOVEN_HELD_BACK: _Held = {
 TABLES: Mapping[TableName, Table] = {
     "balanced": _table(_BALANCED, _BALANCED_HELD_OUT),
     "leaning": _table(_LEANING, {}),
-    "woven": _woven(_NEED_TRAITS, _ACT_TRAITS, held_out=_WOVEN_HELD_OUT, held_back=_WOVEN_HELD_BACK),
+    "woven": _woven(_WEAVE, held_out=_WOVEN_HELD_OUT, held_back=_WOVEN_HELD_BACK),
 }

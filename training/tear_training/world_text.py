@@ -231,6 +231,10 @@ VALENCE_RESTATED = {
     -1: ("It did {o} harm.", "It closed something in {o}.", "{S} was worse for it.", "It was a hurt."),
 }
 
+WANTED = {1: "who wanted to be moved", -1: "who wanted to be held"}
+GIVEN = {1: "It moved {o}", -1: "It held {o}"}
+ABOUT = {1: "in the matter", -1: "at heart"}
+
 NEEDS = {
     "start": NeedText(
         situations=(
