@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tear_chain.errors import ArtifactError
 
+PICKLED = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+"""Endings of files that run code when they are read."""
+
 
 class Card(BaseModel):
     """A JSON file that describes an artefact; unknown keys are refused by name."""

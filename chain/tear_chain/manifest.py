@@ -16,6 +16,8 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
 DRAFT_WITNESS_REVISE = Order.DRAFT_WITNESS_REVISE
 """The order that the server runs."""
+MODEL_CARD_FILE = "README.md"
+EFFECTIVE_CONFIG = "training.yaml"
 
 
 class DataSource(Card):

@@ -26,6 +26,8 @@ class PreparedBase(Card):
     """Digest over `files`; an adapter fits exactly the base whose fingerprint it carries."""
     source: str
     """Where the checkpoint came from: a hub id or the name of a local folder."""
+    revision: str | None = None
+    """The hub's commit that was fetched; None for a local folder."""
     license: str
     context: int
     """Positions that training and serving may use; beyond, transformers and vLLM scale this architecture apart."""

@@ -7,13 +7,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tear_chain.artifact import PICKLED
 from tear_chain.errors import AdapterError, InvalidRequest
 from tear_chain.manifest import MANIFEST_FILE
 from tear_chain.prepared import PreparedBase
 from tear_server.adapters import Adapter, open_adapter
-
-PICKLED = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
-"""Endings of files that run code when they are read."""
 
 
 class Inbox:

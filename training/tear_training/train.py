@@ -16,12 +16,13 @@ from tear_chain.errors import AdapterError
 from tear_chain.format import FORMAT_VERSION
 from tear_chain.manifest import (
     CONFIG_FILE,
+    EFFECTIVE_CONFIG,
     MANIFEST_FILE,
+    MODEL_CARD_FILE,
     WEIGHTS_FILE,
     DataSource,
     Manifest,
     PassRecord,
-    save_manifest,
 )
 from tear_chain.prepared import PreparedBase, load_prepared
 from tear_chain.tokenizer import ChainTokenizer
@@ -31,14 +32,14 @@ from tear_training.arrange import choose_rows
 from tear_training.config import Pass, TrainConfig, save_config
 from tear_training.dual_trainer import DualTrainer, objective_of
 from tear_training.examples import encode_row
+from tear_training.handover import hand_over
 from tear_training.heldout import held_out
 from tear_training.rows import Row
 from tear_training.sources import is_non_commercial, read_sources
 from tear_training.step_report import StepReport, step_bar
 
-EFFECTIVE_CONFIG = "training.yaml"
 STEP_LOG = "steps.jsonl"
-_OUR_FILES = (MANIFEST_FILE, WEIGHTS_FILE, CONFIG_FILE, EFFECTIVE_CONFIG, STEP_LOG)
+_OUR_FILES = (MANIFEST_FILE, WEIGHTS_FILE, CONFIG_FILE, MODEL_CARD_FILE, EFFECTIVE_CONFIG, STEP_LOG)
 _HARM_WARNING = (
     "allow_harmful_targets is on: this adapter learns to say what wounds. Narrow harmful targets are known to "
     "misalign small models broadly, far beyond these rows. Do not serve it to people."
@@ -78,7 +79,7 @@ def train(
 
     save_adapter(model.peft, out, base=card)
     manifest = _manifest(config, card, out, passes=passes, data=[*records, *validation_records], metrics=metrics)
-    save_manifest(out, manifest)
+    hand_over(out, manifest, config, base=base, card=card)
     return manifest
 
 

@@ -1,0 +1,146 @@
+"""The model card: what a person reads who was handed an adapter. Every figure in it comes from manifest or settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from tear_chain.manifest import Manifest
+from tear_chain.prepared import PreparedBase
+from tear_training.config import TrainConfig
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+_LIMITS = """\
+- It foresees stories, not facts: a weight is what rows like those above would say of an answer, not what a person
+  will feel.
+- It is no filter and no judge. A draft that it keeps may still wound, and one that it revises may have been fine.
+- It is not fit to be left alone with a person in danger.
+- The figures above were measured on held-out rows of the same kind as it learned from, after the gold text before
+  them. They say that it reads; what it sees is asked of a running server (`docs/evaluation.md` of The Tear).
+"""
+_HARMFUL = """\
+> **It was trained to say what wounds** (`allow_harmful_targets`). Narrow harmful targets are known to misalign small
+> models broadly. Do not serve it to people.
+"""
+_NON_COMMERCIAL = """\
+> **Not for commercial use.** At least one of the sources it learned from forbids it.
+"""
+
+
+def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) -> str:
+    """The card as Markdown, opened by the YAML head that model hubs read."""
+    parts = [
+        f"---\n{yaml.safe_dump(_head(manifest, base), sort_keys=False, allow_unicode=True)}---\n",
+        f"# {manifest.name}\n",
+        "A LoRA adapter of The Tear: with it a model drafts an answer, witnesses what the answer would do to the one "
+        "who\nreceives it, and then keeps or revises it.\n",
+        _HARMFUL if config.allow_harmful_targets else "",
+        _NON_COMMERCIAL if manifest.non_commercial else "",
+        _facts(manifest, config, base),
+        "## What it learned from\n",
+        _table(
+            ("Source", "Rows", "Licence", "Provenance", "SHA-256 of the rows"),
+            [(each.name, each.rows, each.license, each.provenance, f"`{each.sha256}`") for each in manifest.data],
+        ),
+        "## How it learned\n",
+        "The loss is NLL(response) / N + λ · NLL(consequence) / N. `training.yaml` holds every setting.\n",
+        _table(
+            ("Pass", "Steps", "Learning rate", "λ"),
+            [(p.name, p.steps, f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
+        ),
+        "## What was measured\n",
+        _table(("Held-out figure", "Value"), [(f"`{k}`", f"{v:.4g}") for k, v in manifest.metrics.items()]),
+        "## Limits\n",
+        _LIMITS,
+        _serving(manifest, base),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _head(manifest: Manifest, base: PreparedBase) -> dict[str, Any]:
+    head: dict[str, Any] = {}
+    if _HUB_ID.fullmatch(base.source):
+        head |= {"base_model": base.source, "base_model_relation": "adapter"}
+    licences = _licences(manifest, base)
+    if len(licences) == 1:
+        head["license"] = licences[0].lower()
+    else:
+        head |= {"license": "other", "license_name": " and ".join(licences)}
+    tags = ["lora", "the-tear", manifest.order.replace("_", "-")]
+    return head | {
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": [*tags, "non-commercial"] if manifest.non_commercial else tags,
+    }
+
+
+def _licences(manifest: Manifest, base: PreparedBase) -> Sequence[str]:
+    """All that bind: the base's and those of the data, each once, whatever its case."""
+    named = [base.license, *(name for source in manifest.data for name in source.license.split(", "))]
+    found: dict[str, str] = {}
+    for name in named:
+        found.setdefault(name.lower(), name)
+    return list(found.values())
+
+
+def _facts(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> str:
+    lora, on = config.lora, ", ".join(config.lora.targets)
+    revision = f", revision `{base.revision}`" if base.revision else ""
+    return _table(
+        ("", ""),
+        [
+            ("Version", f"`{manifest.version}`"),
+            ("Prepared base", f"`{base.name}`, fingerprint `{base.fingerprint}`; it fits no other"),
+            ("made of", f"{base.source}{revision}, licence {base.license}"),
+            ("Order of the chain", f"`{manifest.order}`"),
+            (
+                "LoRA",
+                f"rank {manifest.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g} on {on}",
+            ),
+            ("Seed", manifest.seed),
+            ("Made by", f"The Tear {manifest.code_version}, chain format {manifest.format_version}"),
+        ],
+    )
+
+
+def _serving(manifest: Manifest, base: PreparedBase) -> str:
+    made, taken = f"bases/{base.name}", f"adapters/{manifest.name}"
+    lines = [f"tear serve --base {made} --adapter {taken}"]
+    if _HUB_ID.fullmatch(base.source):
+        revision = f" --revision {base.revision}" if base.revision else ""
+        lines.insert(0, f"tear base prepare {base.source} {made} --name {base.name}{revision}")
+    commands = "\n".join(lines)
+    return f"""\
+## How to serve it
+
+With this folder as `{taken}`:
+
+```sh
+{commands}
+```
+
+Plain vLLM loads it on the same prepared base (`--tokenizer-mode mistral --enable-lora --max-lora-rank {manifest.rank}
+--lora-modules {manifest.name}={taken}`), and so does plain PEFT:
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{made}"), "{taken}")
+```
+
+Both only continue token ids: it is `tear serve` that puts the chain's control tokens together as ids.
+"""
+
+
+def _ramp(start: float, end: float) -> str:
+    return f"{start:g}" if start == end else f"{start:g} → {end:g}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
