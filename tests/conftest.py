@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fake_hub import TOKEN, FakeHub, open_hub
 from live.conftest import LiveServer, start_server
 
 from tear_chain.tokenizer import ChainTokenizer
@@ -42,6 +43,20 @@ def live(tmp_path_factory: pytest.TempPathFactory, nano_base: Path, nano_adapter
 def http(live: LiveServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=live.url, timeout=120) as client:
         yield client
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A model hub on this machine, with huggingface_hub set as its variables would set it."""
+    with open_hub() as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield hub
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,6 +17,7 @@ TearError
 │   │   └── AdapterMismatch made for another base, format or token set
 │   │       └── UnservedOrder  trained in an order that the server does not run
 │   └── DataError           rows or a configuration that cannot be used
+├── HubError                a model hub cannot be reached, or refuses
 ├── TrainingError           a training run that had to stop
 ├── EngineError             the engine failed while it worked
 │   ├── EngineDead          the engine is gone; nothing can be generated
@@ -163,6 +164,14 @@ class DataError(ArtifactError):
     """Training rows or a training configuration cannot be used; the message says where and why."""
 
     code = "data_error"
+
+
+class HubError(TearError):
+    """A model hub cannot be reached, does not know what was asked for, or refuses it."""
+
+    code = "hub_error"
+    retryable = True
+    hint = "See to the network (HF_ENDPOINT names the hub), to the name, and to `hf auth login`."
 
 
 class TrainingError(TearError):

@@ -280,12 +280,6 @@ def test_a_prepared_base_is_replaced_only_when_forced(text_checkpoint: Path, tmp
     assert load_prepared(tmp_path / "base").name == "new"
 
 
-def test_a_hub_that_cannot_be_reached_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BaseError, match="someone/nothing-of-this-name"):
-        prepare_base("someone/nothing-of-this-name", tmp_path / "base", name="b")
-
-
 def test_a_damaged_prepared_base_is_found(text_checkpoint: Path, tmp_path: Path) -> None:
     prepare_base(text_checkpoint, tmp_path / "base", name="b")
     file = tmp_path / "base" / "model.safetensors"

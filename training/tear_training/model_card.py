@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +10,7 @@ import yaml
 from tear_chain.manifest import Manifest
 from tear_chain.prepared import PreparedBase
 from tear_training.config import TrainConfig
-
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+from tear_training.fetch import HUB_ID
 
 _LIMITS = """\
 - It foresees stories, not facts: a weight is what rows like those above would say of an answer, not what a person
@@ -63,7 +61,7 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
 
 def _head(manifest: Manifest, base: PreparedBase) -> dict[str, Any]:
     head: dict[str, Any] = {}
-    if _HUB_ID.fullmatch(base.source):
+    if HUB_ID.fullmatch(base.source):
         head |= {"base_model": base.source, "base_model_relation": "adapter"}
     licences = _licences(manifest, base)
     if len(licences) == 1:
@@ -110,7 +108,7 @@ def _facts(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> str:
 def _serving(manifest: Manifest, base: PreparedBase) -> str:
     made, taken = f"bases/{base.name}", f"adapters/{manifest.name}"
     lines = [f"tear serve --base {made} --adapter {taken}"]
-    if _HUB_ID.fullmatch(base.source):
+    if HUB_ID.fullmatch(base.source):
         revision = f" --revision {base.revision}" if base.revision else ""
         lines.insert(0, f"tear base prepare {base.source} {made} --name {base.name}{revision}")
     commands = "\n".join(lines)

@@ -35,6 +35,7 @@ from tear_training.checkpoint import (
     write_rows,
 )
 from tear_training.control_rows import Untrained, described_rows
+from tear_training.fetch import fetch_checkpoint
 from tear_training.slots import ClaimedTekken, claim_slots, read_tekken
 
 CONTEXT_CAP = 16_384
@@ -63,8 +64,6 @@ _LAYER_TENSORS = (
     "self_attn.v_proj",
 )
 _VISION = re.compile(r"^(model\.)?(vision_tower|multi_modal_projector)\.")
-_HUB_ID = re.compile(r"^[\w-][\w.-]*/[\w.-]+$")
-_HUB_FILES = (CONFIG_FILE, TOKENIZER_FILE, INDEX_FILE, "model*.safetensors", "README.md")
 _FREQUENT_TOKENS = range(256, 1280)
 """Places in the text vocabulary, after its 256 bytes: merges made early, so certainly trained."""
 
@@ -107,7 +106,8 @@ def prepare_base(
     it is not given. Progress goes to `console`, if there is one.
     """
     _check_target(out, src=src, force=force)
-    source = _fetch(src, revision=revision)
+    checkpoint = fetch_checkpoint(src, revision=revision)
+    source = checkpoint.folder
     text = _read_config(source / CONFIG_FILE)
     tekken = claim_slots(read_tekken(source / TOKENIZER_FILE), TOKEN_NAMES, where=str(source / TOKENIZER_FILE))
     if tekken.vocab_size > text.embedding_shape[0]:
@@ -131,7 +131,8 @@ def prepare_base(
             format_version=FORMAT_VERSION,
             name=name,
             fingerprint=fingerprint(files),
-            source=source.resolve().name if Path(src).is_dir() else str(src),
+            source=checkpoint.source,
+            revision=checkpoint.revision,
             license=license or _find_license(source) or "unknown",
             context=text.context,
             tokens=dict(tekken.slots),
@@ -163,28 +164,6 @@ def _check_target(out: Path, *, src: Path | str, force: bool) -> None:
         raise BaseError(f"{out} holds a prepared base already. Use --force to replace it.")
     if Path(src).resolve().is_relative_to(out.resolve()):
         raise BaseError(f"{src} lies in {out}, which would be replaced. Name another folder.")
-
-
-def _fetch(src: Path | str, *, revision: str | None) -> Path:
-    """The folder of the checkpoint, downloaded where `src` is a hub id."""
-    folder = Path(src)
-    if folder.is_dir():
-        return folder
-    if folder.exists() or not _HUB_ID.match(str(src)):
-        raise BaseError(
-            f"{src} is neither a checkpoint folder nor a hub id such as mistralai/Ministral-3-3B-Base-2512."
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return Path(snapshot_download(str(src), revision=revision, allow_patterns=list(_HUB_FILES)))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as exc:
-        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-        raise BaseError(
-            f"{src} is no local folder, and it could not be fetched from the model hub: {reason}. "
-            "Without a hub, download the checkpoint elsewhere and name its folder."
-        ) from exc
 
 
 def _read_config(path: Path) -> _TextConfig:
