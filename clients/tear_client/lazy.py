@@ -43,8 +43,8 @@ GUESTS = (
     ),
     GuestCommand(
         "adapter",
-        "Merge an adapter into its base.",
-        "pip install 'the-tear[serve-cpu]' (or 'the-tear[serve-gpu]')",
+        "Export an adapter, merge it into its base, push it to a model hub.",
+        "pip install 'the-tear[train]' (or 'the-tear[serve-gpu]')",
     ),
     GuestCommand("train", "Train an adapter that teaches the chain to a base.", "pip install 'the-tear[train]'"),
     GuestCommand("base", "Make a base model ready for the chain.", "pip install 'the-tear[train]'"),

@@ -22,6 +22,7 @@ from written import written
 
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Stage
+from tear_server.adapter_command import adapter_app
 from tear_server.api.app import Access, build_app
 from tear_server.command import key_command
 from tear_server.embedded import STOP_S
@@ -40,7 +41,7 @@ PAGES = pytest.mark.parametrize("page", [PAGE, read("api.md")], ids=["operations
 FLAGS = {f"--{name.replace('_', '-')}" for name in ServerSettings.model_fields}
 VARIABLES = {f"TEAR_{name.upper()}" for name in ServerSettings.model_fields}
 SUFFIXES = ("", "_bucket", "_sum", "_count")
-SECTIONS = {"key": "Keys", "journal": "Journal"}
+SECTIONS = {"key": "Keys", "journal": "Journal", "adapter": "Taking adapters elsewhere"}
 SETTINGS = PAGE.section("Settings").told("Flag")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 OF_VLLM = {"--api-key", "--data-parallel-size", *FLAG.findall(PAGE.section("Many engines").code("sh")[1])}
@@ -48,11 +49,11 @@ OF_VLLM = {"--api-key", "--data-parallel-size", *FLAG.findall(PAGE.section("Many
 
 
 def options() -> Mapping[str, set[str]]:
-    """The options of `tear key` and of the `tear journal` commands."""
+    """The options of `tear key` and of the `tear journal` and `tear adapter` commands."""
     key_app = typer.Typer()
     key_app.command()(key_command)
     found: dict[str, set[str]] = {}
-    for name, app in {"key": key_app, "journal": journal_app}.items():
+    for name, app in {"key": key_app, "journal": journal_app, "adapter": adapter_app}.items():
         command = get_command(app)
         parts = getattr(command, "commands", {"": command}).values()
         flags = {flag for part in parts for each in part.params for flag in each.opts if flag.startswith("--")}

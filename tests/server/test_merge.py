@@ -79,6 +79,23 @@ def test_the_weights_are_those_that_peft_merges(merged: Path, nano_base: Path, n
         assert (weight != exact.bfloat16()).float().mean() < 1e-3, name
 
 
+def test_plain_transformers_answers_with_it_as_peft_does_with_both(
+    merged: Path, nano_base: Path, nano_adapter: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    whole = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)
+    parts = AutoModelForCausalLM.from_pretrained(nano_base, dtype=torch.float32)
+    ids = torch.arange(1000, 1100)[None]
+    with torch.no_grad():
+        bare = parts(input_ids=ids).logits.log_softmax(-1)
+        exact = PeftModel.from_pretrained(parts, nano_adapter)(input_ids=ids).logits.log_softmax(-1)
+        found = whole(input_ids=ids).logits.log_softmax(-1)
+    # What is left is the one rounding of the weights to BF16.
+    assert (found - exact).abs().mean() < 0.02 * (found - bare).abs().mean()
+
+
 def test_rank_stabilized_adapters_are_merged_as_peft_does(adapter: Path, nano_base: Path, tmp_path: Path) -> None:
     configure(adapter, use_rslora=True)
     merge_adapter(nano_base, adapter, tmp_path / "out")
@@ -269,12 +286,17 @@ def test_torch_is_loaded_when_something_is_merged_and_not_before() -> None:
 
 def test_the_command_says_what_it_made(nano_base: Path, nano_adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    result = runner.invoke(adapter_app, ["merge", str(nano_base), str(nano_adapter), str(out)])
+    result = runner.invoke(
+        adapter_app, ["export", str(nano_adapter), "--merge", "--base", str(nano_base), "--out", str(out)]
+    )
     assert result.exit_code == 0, result.output
     assert str(out) in result.output.replace("\n", "")
     assert load_manifest(nano_adapter).version in result.output
     assert (out / MERGED_FILE).is_file()
 
 
-def test_the_command_is_told_three_folders(nano_base: Path) -> None:
-    assert runner.invoke(adapter_app, ["merge", str(nano_base)]).exit_code == 2
+@pytest.mark.parametrize("half", [["--merge"], ["--base", "b"]], ids=["no-base", "no-merge"])
+def test_a_merge_is_told_its_base(half: list[str], nano_adapter: Path, tmp_path: Path) -> None:
+    result = runner.invoke(adapter_app, ["export", str(nano_adapter), "--out", str(tmp_path / "out"), *half])
+    assert result.exit_code == 2
+    assert "--merge and --base go together" in result.output
