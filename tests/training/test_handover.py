@@ -20,6 +20,7 @@ from tear_chain.format import FORMAT_VERSION
 from tear_chain.manifest import CONFIG_FILE, DRAFT_WITNESS_REVISE, WEIGHTS_FILE, Manifest, load_manifest
 from tear_chain.prepared import load_prepared
 from tear_chain.tokens import TOKEN_NAMES
+from tear_server.publication import read_publication
 from tear_training.adapter import ChainModel, add_adapter, load_base, save_adapter
 from tear_training.config import LoraSettings, TrainConfig
 from tear_training.handover import REFUSED_SETTINGS, VLLM_RANKS, check_plain_lora, hand_over
@@ -82,6 +83,7 @@ def test_what_is_handed_over_has_its_card_and_its_manifest(adapter: Path, tiny_b
     over(adapter, tiny_base)
     assert {path.name for path in adapter.iterdir()} == {WEIGHTS_FILE, CONFIG_FILE, "README.md", "manifest.json"}
     assert load_manifest(adapter).version in (adapter / "README.md").read_text()
+    assert read_publication(adapter).files[-1] == "manifest.json"
 
 
 def test_in_plain_peft_the_adapter_has_the_logits_that_training_saw(adapter: Path, tiny_base: Path) -> None:

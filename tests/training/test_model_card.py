@@ -99,6 +99,15 @@ def test_data_under_another_licence_makes_the_licence_a_list_of_all(
     assert "Not for commercial use" in card
 
 
+def test_an_order_that_is_not_served_is_said_and_not_offered(
+    manifest: Manifest, config: TrainConfig, base: PreparedBase
+) -> None:
+    assert "tear serve --base bases/tear-nano" in render_card(manifest, config, base=base)
+    card = render_card(manifest.model_copy(update={"order": "witness_first"}), config, base=base)
+    assert "does not run the order `witness_first`" in card
+    assert "tear serve --base" not in card
+
+
 def test_harmful_targets_are_said_at_the_top(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> None:
     harmful = config.model_copy(update={"allow_harmful_targets": True})
     assert "Do not serve it to people" in render_card(manifest, harmful, base=base)

@@ -76,6 +76,12 @@ def test_whoever_may_read_the_manifest_may_read_the_weights(trained: Path) -> No
     assert len(modes) == 1
 
 
+def test_a_run_leaves_a_model_card_with_what_was_measured(trained: Path) -> None:
+    card = (trained / "README.md").read_text()
+    for name, value in load_manifest(trained).metrics.items():
+        assert f"| `{name}` | {value:.4g} |" in card
+
+
 def test_the_adapter_is_what_vllm_takes(trained: Path) -> None:
     keys = load_file(trained / "adapter_model.safetensors").keys()
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in keys

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tear_chain.manifest import Manifest
+from tear_chain.manifest import DRAFT_WITNESS_REVISE, Manifest
 from tear_chain.prepared import PreparedBase
 from tear_training.config import TrainConfig
 from tear_training.fetch import HUB_ID
@@ -39,13 +39,13 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
         _HARMFUL if config.allow_harmful_targets else "",
         _NON_COMMERCIAL if manifest.non_commercial else "",
         _facts(manifest, config, base),
-        "## What it learned from\n",
+        "## Data, learned from and measured by\n",
         _table(
             ("Source", "Rows", "Licence", "Provenance", "SHA-256 of the rows"),
             [(each.name, each.rows, each.license, each.provenance, f"`{each.sha256}`") for each in manifest.data],
         ),
         "## How it learned\n",
-        "The loss is NLL(response) / N + λ · NLL(consequence) / N. `training.yaml` holds every setting.\n",
+        "The loss is that of the response and λ times that of the consequence. `training.yaml` holds every setting.\n",
         _table(
             ("Pass", "Steps", "Learning rate", "λ"),
             [(p.name, p.steps, f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
@@ -107,15 +107,21 @@ def _facts(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> str:
 
 def _serving(manifest: Manifest, base: PreparedBase) -> str:
     made, taken = f"bases/{base.name}", f"adapters/{manifest.name}"
-    lines = [f"tear serve --base {made} --adapter {taken}"]
+    lines = []
     if HUB_ID.fullmatch(base.source):
         revision = f" --revision {base.revision}" if base.revision else ""
-        lines.insert(0, f"tear base prepare {base.source} {made} --name {base.name}{revision}")
+        lines += [f"tear base prepare {base.source} {made} --name {base.name}{revision}"]
+    if manifest.order == DRAFT_WITNESS_REVISE:
+        lines += [f"tear serve --base {made} --adapter {taken}"]
+        refusal = ""
+    else:
+        lines += [f"tear base check {made}"]
+        refusal = f"`tear serve` does not run the order `{manifest.order}`, and refuses it.\n\n"
     commands = "\n".join(lines)
     return f"""\
 ## How to serve it
 
-With this folder as `{taken}`:
+{refusal}With this folder as `{taken}`:
 
 ```sh
 {commands}
@@ -131,7 +137,7 @@ from transformers import AutoModelForCausalLM
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{made}"), "{taken}")
 ```
 
-Both only continue token ids: it is `tear serve` that puts the chain's control tokens together as ids.
+Both only continue token ids: it is The Tear that puts the chain's control tokens together as ids.
 """
 
 
