@@ -10,6 +10,7 @@ import yaml
 from docs.pages import read
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from true_shape import TEXT
 
 from tear_chain.words import Field
 from tear_training.config import Batching, LoraSettings, Pass, ResponseWeights, Source, TrainConfig, load_config
@@ -46,6 +47,18 @@ def test_the_passes_on_the_page_are_nanos() -> None:
         assert row[3].startswith(f"{each.learning_rate:g}")
         assert row[4].startswith(f"{each.lambda_.start:g}")
         assert row[4].endswith(f"{each.lambda_.end:g}")
+
+
+def test_the_memory_that_is_counted_is_that_of_the_true_shape() -> None:
+    width, heads, kv_heads = TEXT["hidden_size"], TEXT["num_attention_heads"], TEXT["num_key_value_heads"]
+    wide, narrow = heads * TEXT["head_dim"], kv_heads * TEXT["head_dim"]
+    projections = 2 * width * wide + 2 * width * narrow + 3 * width * TEXT["intermediate_size"]
+    layers, embeddings = TEXT["num_hidden_layers"], TEXT["vocab_size"] * width
+    whole = embeddings + layers * (projections + 2 * width) + width
+    lora = layers * LoraSettings().rank * (2 * (width + wide) + 2 * (width + narrow))
+    counted = PAGE.section("24 GB, counted").text
+    for figure in (whole, lora, layers * projections, projections + 2 * width):
+        assert f"{figure:,}" in counted
 
 
 def shown(default: object) -> str:

@@ -95,3 +95,19 @@ def test_packs_need_no_micro_rows(tmp_path: Path) -> None:
 def test_a_choice_that_there_is_not_is_named_with_those_there_are(key: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"{key}: Input should be .*{value}"):
         load_config(written(tmp_path, SMALL), overrides=[f"{key}={value}"])
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configurations_name_rows_that_are_there(path: Path) -> None:
+    config = load_config(path)
+    named = [source.file for source in (*config.train, *config.validation) if source.file is not None]
+    assert [file for file in named if not (path.parent / file).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["ministral-3b-4090", "ministral-3b-qlora"])
+def test_the_real_base_is_taught_in_three_passes_by_the_lora_of_the_design(name: str) -> None:
+    config = load_config(CONFIGS / f"{name}.yaml")
+    assert (config.lora.rank, config.lora.alpha, config.lora.dropout) == (16, 32, 0.05)
+    assert config.lora.targets == ("q", "k", "v", "o")
+    assert [each.name for each in config.passes] == ["warmth", "exposure", "integration"]
+    assert not config.allow_harmful_targets
