@@ -21,7 +21,7 @@ NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 .PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
   conformance fuzz peers faults ray-check ts pictures \
   observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check \
-  integrations
+  integrations eval
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -95,6 +95,9 @@ bench-serve: $(READY) $(BENCH_PEERS)/.ready ## Measure serving against vLLM's ow
 nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear base nano $(NANO)/base --force
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
+
+eval: $(READY) ## Score whether nano's adapter sees what its words do (a few minutes)
+	$(BIN)/tear eval $(NANO)/adapter --base $(NANO)/base --curated training/data/curated.jsonl $(EVAL)
 
 lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra qlora --extra trackers --extra data --extra dev --python-version 3.11 \

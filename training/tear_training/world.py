@@ -49,6 +49,8 @@ class Gold:
     bond: Bond
     fragility: Fragility
     weight: int
+    slots: _Slots
+    """What fills the slots of `world_text`, so that the same may be told in its other words."""
     is_answer_seen: bool
     """Whether the train split has answers in this act's words; false only in the test split."""
     is_cell_seen: bool
@@ -219,6 +221,7 @@ class World:
             situation.bond,
             fragility,
             weight=weight,
+            slots=situation.slots,
             is_answer_seen=is_answer_seen,
             is_cell_seen=is_cell_seen,
         )

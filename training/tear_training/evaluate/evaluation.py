@@ -1,0 +1,175 @@
+"""An evaluation, top to bottom: a subject, two suites, their figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from rich.console import Console
+
+from tear_training.evaluate.bag_of_words import StrengthWords
+from tear_training.evaluate.behaviour import own_drafts, supplied_drafts
+from tear_training.evaluate.bootstrap import RESAMPLES
+from tear_training.evaluate.cause import causes, trials
+from tear_training.evaluate.curated import NOTE as CURATED_NOTE
+from tear_training.evaluate.curated import read_curated, told_apart
+from tear_training.evaluate.direction import directions
+from tear_training.evaluate.figures import HARD_AT_MOST
+from tear_training.evaluate.items import Siblings, read_world
+from tear_training.evaluate.pairs import hard_pairs, whole_scenes
+from tear_training.evaluate.probe import inside
+from tear_training.evaluate.report import EvalReport, SuiteFigures, SuiteReport, suite_report
+from tear_training.evaluate.scorer import Scorer
+from tear_training.evaluate.subject import Subject
+from tear_training.evaluate.writer import GreedyWriter
+from tear_training.world import World
+from tear_training.world_table import TABLES, TableName
+
+SEED = 20261122
+"""Of the situations, which no training configuration here draws with it, and of the bootstrap."""
+SITUATIONS = 240
+_RECORDED_CONFIG = "training.yaml"
+
+
+def evaluate(
+    subject: Subject,
+    *,
+    table: TableName,
+    situations: int = SITUATIONS,
+    seed: int = SEED,
+    curated: Path | None = None,
+    resamples: int = RESAMPLES,
+    console: Console | None = None,
+) -> EvalReport:
+    """Score a subject on `situations` of the world, and on the test rows of the curated set where it is given."""
+    console = console or Console(quiet=True)
+    began = time.perf_counter()
+    scorer = Scorer(subject.model)
+    suites = [
+        _world_suite(subject, scorer, table, situations=situations, seed=seed, resamples=resamples, console=console)
+    ]
+    if curated is not None:
+        suites.append(_curated_suite(subject, scorer, curated, seed=seed, resamples=resamples, console=console))
+    return EvalReport(
+        name=subject.name,
+        adapter=None if subject.manifest is None else subject.manifest.version,
+        base=subject.base.name,
+        base_fingerprint=subject.base.fingerprint,
+        code_version=version("the-tear"),
+        seed=seed,
+        resamples=resamples,
+        suites=tuple(suites),
+        scores=scorer.scores,
+        scores_per_second=scorer.per_second,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def table_of(adapter: Path | None) -> TableName:
+    """The world's table that an adapter was trained on, as its run recorded it; `balanced` where nothing says so."""
+    recorded = None if adapter is None else adapter / _RECORDED_CONFIG
+    if recorded is None or not recorded.is_file():
+        return "balanced"
+    config = yaml.safe_load(recorded.read_text(encoding="utf-8"))
+    named = {source["world"].get("table", "balanced") for source in config.get("train", ()) if source.get("world")}
+    return next((name for name in TABLES if named == {name}), "balanced")
+
+
+def _world_suite(
+    subject: Subject,
+    scorer: Scorer,
+    table: TableName,
+    *,
+    situations: int,
+    seed: int,
+    resamples: int,
+    console: Console,
+) -> SuiteReport:
+    world, tokenizer = World(seed, table=table), subject.tokenizer
+    writer = GreedyWriter(subject.model)
+    with _told("Situations", console):
+        siblings = read_world(world, tokenizer, count=situations)
+        words = StrengthWords(world)
+    columns: dict[str, NDArray[np.float64]] = {}
+    with _told("D1 pairs", console):
+        columns |= whole_scenes(scorer, siblings)
+    with _told("D2 hard pairs", console):
+        columns |= hard_pairs(scorer, siblings, tokenizer, words=words)
+    with _told("D3 direction", console):
+        columns |= directions(scorer, siblings, tokenizer)
+    with _told("D4 cause", console):
+        tried = trials(writer, siblings, tokenizer)
+        columns |= causes(writer, tried, tokenizer, table=world.table, situations=len(siblings))
+    with _told("D5 inside", console):
+        columns |= inside(subject.model, siblings, tokenizer, seed=seed)
+    with _told("Behaviour", console):
+        columns |= supplied_drafts(writer, tried, tokenizer, table=world.table, situations=len(siblings))
+        columns |= own_drafts(writer, siblings, tokenizer, table=world.table)
+    return suite_report(
+        "world",
+        columns,
+        source=f"{table} world, split test, seed {seed}",
+        seed=seed,
+        parts=_parts(siblings),
+        notes=lambda figures: tuple(_notes(figures, table)),
+        resamples=resamples,
+    )
+
+
+def _curated_suite(
+    subject: Subject, scorer: Scorer, file: Path, *, seed: int, resamples: int, console: Console
+) -> SuiteReport:
+    with _told("Curated rows", console):
+        columns = told_apart(
+            scorer, read_curated(file, subject.tokenizer, context=subject.base.context), tokenizer=subject.tokenizer
+        )
+    return suite_report(
+        "curated",
+        columns,
+        source=f"{file.name}, split test",
+        seed=seed,
+        notes=lambda _: (CURATED_NOTE,) if subject.base.name == "tear-nano" else (),
+        resamples=resamples,
+    )
+
+
+def _parts(siblings: Sequence[Siblings]) -> Mapping[str, NDArray[np.bool_]]:
+    golds = [each.opening[0].gold for each in siblings]
+    seen_cell = np.array([gold.is_cell_seen for gold in golds])
+    seen_words = np.array([gold.is_answer_seen for gold in golds])
+    return {
+        "cells that training showed": seen_cell,
+        "cells held out": ~seen_cell,
+        "wordings that training showed": seen_words,
+        "wordings held out": ~seen_words,
+    }
+
+
+def _notes(figures: SuiteFigures, table: TableName) -> Iterator[str]:
+    if table == "leaning":
+        yield (
+            "In the leaning world the act alone mostly tells the valence: D1 on opposite valence, D3 and D5 can be got "
+            "there without a look at the need."
+        )
+    for name in ("d2_answer_only", "d2_bag_of_words"):
+        if (ablation := figures.get(name)) and ablation.value > HARD_AT_MOST:
+            yield f"The set of D2 is not hard: {ablation.title} gets {ablation.value:.2f}, over {HARD_AT_MOST:.2f}."
+    for name, what in (("d2_gain", "D2"), ("d3_scaled", "D3"), ("d4_scaled", "D4")):
+        if (found := figures.get(name)) and found.low <= 0:
+            yield f"{what} is a null result: its interval holds chance or lies below it."
+    if (read := figures.get("d4_read")) and read.value < 0.9:
+        yield f"Of D4's revisions only {read.value:.0%} could be read; the rest count as neither better nor worse."
+
+
+@contextmanager
+def _told(step: str, console: Console) -> Iterator[None]:
+    began = time.perf_counter()
+    with console.status(f"{step} …"):
+        yield
+    console.print(f"[dim]{step}: {time.perf_counter() - began:.1f} s[/dim]", highlight=False)

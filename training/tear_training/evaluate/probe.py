@@ -1,0 +1,104 @@
+"""D5: does the state after an answer's last token, before any marker, tell what the answer will do?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.model_selection import GroupKFold  # type: ignore[import-untyped]
+from sklearn.pipeline import Pipeline, make_pipeline  # type: ignore[import-untyped]
+from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+from transformers import Ministral3ForCausalLM
+
+from tear_chain.format import Ids, draft_prompt
+from tear_chain.tokenizer import ChainTokenizer
+from tear_training.evaluate.bootstrap import Columns
+from tear_training.evaluate.items import Siblings
+
+_FOLDS = 5
+_INNER_FOLDS = 3
+_STRENGTH = 0.1
+"""Inverse of the ridge: states have more dimensions than a situation has answers."""
+_AT_ONCE = 32
+
+States = NDArray[np.float32]
+
+
+class Readings(NamedTuple):
+    """Which answers the probe read rightly (answers,), and which a probe on random labels did."""
+
+    right: NDArray[np.bool_]
+    control: NDArray[np.bool_]
+
+
+def inside(
+    model: Ministral3ForCausalLM, siblings: Sequence[Siblings], tokenizer: ChainTokenizer, *, seed: int
+) -> Columns:
+    """`d5` and `d5_control` by situation: does the answer open or close? Answers that leave no trace are not asked."""
+    asked = [(place, answer) for place, each in enumerate(siblings) for answer in each.all if answer.gold.valence]
+    states = last_states(
+        model, [(*draft_prompt(tokenizer.chain, answer.told.prompt), *answer.told.draft) for _, answer in asked]
+    )
+    groups = np.array([place for place, _ in asked])
+    readings = probe(states, np.array([answer.gold.valence > 0 for _, answer in asked]), groups, seed=seed)
+    columns = {}
+    for name, right in (("d5", readings.right), ("d5_control", readings.control)):
+        columns[name] = np.array(
+            [right[groups == place].mean() if (groups == place).any() else np.nan for place in range(len(siblings))]
+        )
+    return columns
+
+
+def last_states(model: Ministral3ForCausalLM, texts: Sequence[Ids]) -> States:
+    """The state at each text's last token, in every layer: (layers, texts, hidden)."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    found: dict[int, torch.Tensor] = {}
+    with torch.inference_mode():
+        for start in range(0, len(order), _AT_ONCE):
+            places = order[start : start + _AT_ONCE]
+            inputs = torch.zeros((len(places), max(len(texts[place]) for place in places)), dtype=torch.long)
+            for row, place in enumerate(places):
+                inputs[row, : len(texts[place])] = torch.tensor(texts[place])
+            layers = model.model(
+                input_ids=inputs.to(model.device), use_cache=False, output_hidden_states=True
+            ).hidden_states
+            for row, place in enumerate(places):
+                found[place] = torch.stack([layer[row, len(texts[place]) - 1] for layer in layers]).float().cpu()
+    stacked: States = torch.stack([found[place] for place in range(len(texts))], dim=1).numpy()
+    return stacked
+
+
+def probe(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_], *, seed: int) -> Readings:
+    """Logistic regression by group-wise cross-validation: no situation is in both parts.
+
+    The layer is chosen within the training part of each fold. The control reads labels drawn at random for each
+    situation from the same layer: what it gets right comes from the probe, not from the states.
+    """
+    drawn = np.random.default_rng(seed).random(groups.max() + 1) < 0.5
+    control_labels = drawn[groups]
+    right, control = np.zeros(len(labels), dtype=bool), np.zeros(len(labels), dtype=bool)
+    for train, test in GroupKFold(_FOLDS).split(groups, groups=groups):
+        layer = states[_best_layer(states[:, train], labels[train], groups[train])]
+        for found, asked in ((right, labels), (control, control_labels)):
+            found[test] = _regression().fit(layer[train], asked[train]).predict(layer[test]) == asked[test]
+    return Readings(right, control)
+
+
+def _best_layer(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_]) -> int:
+    folds = list(GroupKFold(_INNER_FOLDS).split(groups, groups=groups))
+    return int(
+        np.argmax(
+            [
+                np.mean([_regression().fit(layer[a], labels[a]).score(layer[b], labels[b]) for a, b in folds])
+                for layer in states
+            ]
+        )
+    )
+
+
+def _regression() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000))
