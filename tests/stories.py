@@ -84,7 +84,7 @@ MANIFEST = Manifest(
     passes=(),
     data=(),
     non_commercial=False,
-    metrics={"accuracy": 0.75},
+    metrics={"accuracy": 0.75, "cas": 0.25},
     files={"adapter_model.safetensors": FileEntry(bytes=1, sha256="ab")},
 )
 ADAPTER = f"witness-{MANIFEST.version}"

@@ -25,6 +25,8 @@ class ServedModel(Reply):
     reflects: bool | None = None
     """Whether it reflects; None from another server."""
     adapter: str | None = None
+    cas: float | None = None
+    """The adapter's consequence awareness score: 0 is chance, 1 perfect; None where it was not evaluated."""
     max_model_len: int | None = None
     """The context window in tokens."""
 

@@ -30,6 +30,11 @@ class Adapter:
         """Content-addressed: other bytes have another name, so no cache can mix two versions."""
         return f"witness-{self.manifest.version}"
 
+    @property
+    def cas(self) -> float | None:
+        """Its consequence awareness score, where `tear eval --write` has put one into the manifest."""
+        return self.manifest.metrics.get("cas")
+
 
 def open_adapter(folder: Path, base: PreparedBase) -> Adapter:
     """Read an adapter and check that it fits; raise `AdapterError` saying what is wrong."""

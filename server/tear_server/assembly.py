@@ -96,7 +96,7 @@ async def open_service(settings: ServerSettings) -> AsyncIterator[Service]:
             door=running.door,
         )
         for model, line in registry.lines:
-            metrics.announce(models=twins(model), adapter=line.now.name, base=base.fingerprint)
+            metrics.announce(models=twins(model), adapter=line.now.name, base=base.fingerprint, cas=line.now.cas)
         share, door = settings.second_look, running.door
         async with open_second_look(reflector, registry, metrics, share=share, door=door) as second_look:
             yield replace(service, second_look=second_look)

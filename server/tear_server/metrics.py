@@ -177,14 +177,22 @@ class Metrics:
         self._adapter = Gauge(
             "tear_adapter_info", "The adapter that is served.", ["model", "adapter", "base"], registry=registry
         )
+        self._adapter_cas = Gauge(
+            "tear_adapter_cas",
+            "Consequence awareness score of the adapter that is served, if it was evaluated: 0 chance, 1 perfect.",
+            ["model", "adapter"],
+            registry=registry,
+        )
         self._announced: dict[str, tuple[str, str]] = {}
 
-    def announce(self, *, models: tuple[str, ...], adapter: str, base: str) -> None:
+    def announce(self, *, models: tuple[str, ...], adapter: str, base: str, cas: float | None = None) -> None:
         """Say what is served, and begin every series at zero, so that rates are right from the first event on."""
         for model in models:
             self.withdraw(model)
             self._adapter.labels(model, adapter, base).set(1)
             self._announced[model] = (adapter, base)
+            if cas is not None:
+                self._adapter_cas.labels(model, adapter).set(cas)
             self.in_flight.labels(model)
             for outcome in Outcome:
                 self._reflections.labels(model, outcome.value)
@@ -198,6 +206,8 @@ class Metrics:
         """Say no longer what is served under a name; what was counted of it stays."""
         if (said := self._announced.pop(model, None)) is not None:
             self._adapter.remove(model, *said)
+            # The series may have been begun by nobody, and then there is nothing to take away.
+            self._adapter_cas.remove_by_labels({"model": model})
 
     def broke_off(self, model: str, outcome: Outcome) -> None:
         """Count a reflection that was cancelled or failed."""

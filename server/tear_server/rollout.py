@@ -126,7 +126,8 @@ class Rollout:
 
     def _serve(self, model: str, adapter: Adapter, *, by: str | None) -> Line:
         line = self._registry.serve(model, adapter)
-        self._metrics.announce(models=twins(model), adapter=adapter.name, base=self._rig.base.fingerprint)
+        base = self._rig.base.fingerprint
+        self._metrics.announce(models=twins(model), adapter=adapter.name, base=base, cas=adapter.cas)
         told = {"adapter": adapter.name, "model": model}
         before = None if line.before is None else line.before.name
         _log.info("%(adapter)s is served as %(model)s", told, extra=with_fields(before=before, by=by))

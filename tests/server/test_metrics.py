@@ -277,7 +277,7 @@ async def test_the_mean_shift_follows_from_the_buckets(
 
 def test_announcing_begins_every_series_of_a_model_at_zero() -> None:
     metrics = Metrics()
-    metrics.announce(models=(MODEL,), adapter=ADAPTER, base=BASE.fingerprint)
+    metrics.announce(models=(MODEL,), adapter=ADAPTER, base=BASE.fingerprint, cas=0.4)
     labelled = {family.name for family in metrics.registry.collect() if family.samples}
     by_request = {"tear_rejected", "tear_http_requests", "tear_http_request_seconds"}
     assert labelled == {family.name for family in metrics.registry.collect()} - by_request
@@ -293,6 +293,18 @@ def test_announcing_begins_every_outcome_and_problem_at_zero() -> None:
         for problem in Problem:
             labels = {"model": model, "problem": problem.value}
             assert metrics.registry.get_sample_value("tear_problems_total", labels) == 0
+
+
+def test_the_score_of_an_adapter_is_shown_while_it_is_served_and_only_if_it_has_one() -> None:
+    metrics = Metrics()
+
+    def shown(adapter: str) -> float | None:
+        return metrics.registry.get_sample_value("tear_adapter_cas", {"model": MODEL, "adapter": adapter})
+
+    metrics.announce(models=(MODEL,), adapter="witness-one", base=BASE.fingerprint, cas=0.4)
+    assert shown("witness-one") == 0.4
+    metrics.announce(models=(MODEL,), adapter="witness-two", base=BASE.fingerprint)
+    assert (shown("witness-one"), shown("witness-two")) == (None, None)
 
 
 async def test_labels_come_from_closed_sets_and_no_text_is_shown(tokenizer: ChainTokenizer) -> None:

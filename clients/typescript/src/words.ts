@@ -81,6 +81,8 @@ export interface Model {
   /** Whether it reflects; its twin, `NAME-direct`, does not. */
   reflects: boolean;
   adapter: string | null;
+  /** The adapter's consequence awareness score: 0 is chance, 1 perfect; null where it was not evaluated. */
+  cas: number | null;
 }
 
 /** The reply of `GET /version`. */

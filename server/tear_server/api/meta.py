@@ -83,6 +83,7 @@ def _unwell(error: TearError) -> Response:
 
 def _model(service: Service, name: str) -> dict[str, Any]:
     served = service.look(name)
+    adapter = service.registry.version(served.adapter)
     return {
         "id": name,
         "object": "model",
@@ -92,4 +93,5 @@ def _model(service: Service, name: str) -> dict[str, Any]:
         "max_model_len": service.context,
         "reflects": served.reflects,
         "adapter": served.adapter,
+        "cas": None if adapter is None else adapter.cas,
     }

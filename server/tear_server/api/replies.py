@@ -324,6 +324,7 @@ class ModelReply(TypedDict):
     max_model_len: int
     reflects: bool
     adapter: str
+    cas: float | None
 
 
 class ModelList(TypedDict):

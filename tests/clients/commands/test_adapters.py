@@ -21,7 +21,7 @@ def test_adapters_are_listed_with_what_they_answer(house: House, capsys: pytest.
 @pytest.mark.parametrize("arguments", [["adapters", "--json"], ["adapters", "list", "--json"], ["--json", "adapters"]])
 def test_json_is_what_the_server_told(house: House, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["metrics"] == {"accuracy": 0.75}
+    assert json.loads(capsys.readouterr().out)["metrics"] == {"accuracy": 0.75, "cas": 0.25}
 
 
 def test_one_is_loaded_rolled_back_and_deleted(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ async def test_an_adapter_is_loaded_listed_rolled_back_and_unloaded(house: House
         (first, [], [MODEL], 0),
         (second, [MODEL], [], 0),
     ]
-    assert (listed["data"][0]["rank"], listed["data"][0]["metrics"]) == (8, {"accuracy": 0.75})
+    assert (listed["data"][0]["rank"], listed["data"][0]["metrics"]) == (8, {"accuracy": 0.75, "cas": 0.25})
     rolled_back = await send(house, "POST", f"/v1/adapters/{MODEL}/rollback")
     assert (rolled_back.json()["adapter"], rolled_back.json()["before"]) == (first, second)
     deleted = await send(house, "DELETE", f"/v1/adapters/{second}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from scripted import ScriptedEngine
-from stories import ADAPTER, BASE, KEPT, LIMITS, MODEL, asking, get, play, post, service_over
+from stories import ADAPTER, BASE, KEPT, LIMITS, MANIFEST, MODEL, asking, get, play, post, service_over
 
 from tear_chain.errors import EngineAway, EngineUnreachable
 from tear_chain.tokenizer import ChainTokenizer
@@ -27,6 +27,7 @@ async def test_the_reflective_model_and_its_direct_twin_are_listed(service: Serv
     for each in listed["data"]:
         assert (each["object"], each["adapter"], each["max_model_len"]) == ("model", ADAPTER, LIMITS.context)
         assert isinstance(each["created"], int)
+        assert each["cas"] == MANIFEST.metrics["cas"]
 
 
 async def test_a_listed_model_can_be_asked_for(service: Service) -> None:
@@ -86,7 +87,7 @@ async def test_version_says_what_is_served(service: Service) -> None:
     version = (await get(service, "/version")).json()
     assert set(version) == {"version", "format_version", "base", "adapter", "journal"}
     assert version["base"] == {"name": BASE.name, "fingerprint": BASE.fingerprint}
-    assert version["adapter"] == {"name": ADAPTER, "metrics": {"accuracy": 0.75}}
+    assert version["adapter"] == {"name": ADAPTER, "metrics": {"accuracy": 0.75, "cas": 0.25}}
     assert version["journal"] is False
 
 
