@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tear_chain.errors import DataError
-from tear_chain.format import SegmentKind
+from tear_chain.format import Order, SegmentKind
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.examples import Example, collate, encode_row
 from tear_training.loss import KINDS
@@ -115,3 +115,34 @@ def test_collation_shifts_by_one_and_fills_with_nothing_to_learn() -> None:
     assert torch.equal(batch["inputs"], torch.tensor([[5, 6], [8, 2]]))
     assert torch.equal(batch["targets"], torch.tensor([[6, 7], [9, 2]]))
     assert torch.equal(batch["kinds"], torch.tensor([[1, 2], [3, 0]]))
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_no_order_learns_an_answer_that_wounds(order: Order, tokenizer: ChainTokenizer) -> None:
+    for revised in ("Rest.", None):
+        example = encode_row(row(WOUND, response="Stop it.", revised=revised), tokenizer, context=256, order=order)
+        assert learned(example, tokenizer, SegmentKind.DRAFT) == ""
+
+
+LEARNED = {
+    Order.DRAFT_WITNESS_REVISE: ("Rest.", "A tired father.He went quiet.He asked nobody."),
+    Order.WITNESS_AFTER: ("", "A tired father.He went quiet.He asked nobody."),
+    Order.WITNESS_FIRST: ("Rest.", "A tired father.He went quiet.He asked nobody."),
+    Order.RESPOND: ("Rest.", ""),
+    Order.WITNESS: ("", "A tired father.He went quiet.He asked nobody."),
+}
+
+
+@pytest.mark.parametrize(("order", "expected"), LEARNED.items(), ids=list(LEARNED))
+def test_what_each_order_learns_of_a_wounding_row(
+    order: Order, expected: tuple[str, str], tokenizer: ChainTokenizer
+) -> None:
+    example = encode_row(row(WOUND, response="Stop it.", revised="Rest."), tokenizer, context=256, order=order)
+    found = [learned(example, tokenizer, kind) for kind in (SegmentKind.REVISED, SegmentKind.WITNESS)]
+    assert tuple(found) == expected
+
+
+def test_without_decisions_an_order_that_only_answers_learns_no_revision(tokenizer: ChainTokenizer) -> None:
+    wound = row(WOUND, response="Stop it.", revised="Rest.")
+    example = encode_row(wound, tokenizer, context=256, with_decision=False, order=Order.RESPOND)
+    assert not any(example.kinds)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from transformers import AttentionInterface
 
 from tear_chain.errors import DataError
 from tear_training.adapter import ChainModel, add_adapter, load_base
+from tear_training.attention import BY_EXAMPLE, attend_by_example
 from tear_training.config import Batching, LoraSettings
 from tear_training.examples import Example, collate, collate_packed
 from tear_training.packing import micro_batches
@@ -91,32 +88,14 @@ def test_positions_begin_anew_with_each_example() -> None:
 @pytest.fixture(scope="module")
 def model(tiny_base: Path) -> ChainModel:
     """Beyond position 256 its queries are scaled, as Ministral 3's are beyond 16,384."""
-    base = load_base(tiny_base, longest=512)
+    base = load_base(tiny_base, longest=512, is_packed=True)
     return ChainModel(add_adapter(base, LoraSettings(rank=8), seed=1), precision=torch.float32).eval()
 
 
-def by_lengths(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **given: Any
-) -> tuple[Tensor, None]:
-    """Attention as FlashAttention takes it: no mask and no positions, only where examples begin."""
-    assert attention_mask is None
-    edges = given["cu_seq_lens_q"].tolist() if "cu_seq_lens_q" in given else [0, query.shape[2]]
-    parts = [
-        nn.functional.scaled_dot_product_attention(
-            *(part[:, :, start:stop] for part in (query, key, value)),
-            is_causal=True,
-            scale=given["scaling"],
-            enable_gqa=True,
-        )
-        for start, stop in pairwise(edges)
-    ]
-    return torch.cat(parts, dim=2).transpose(1, 2), None
-
-
-@pytest.mark.parametrize("attention", ["eager", "sdpa", "by_lengths"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa", BY_EXAMPLE])
 def test_an_example_in_a_pack_is_what_it_is_alone(attention: str, model: ChainModel) -> None:
-    AttentionInterface.register("by_lengths", by_lengths)
     model.peft.get_base_model().set_attn_implementation(attention)
+    """By transformers' block-diagonal mask, and by the edges that FlashAttention is told."""
     rows = [example for example in examples(9, longest=330, seed=2) if len(example.tokens) > 90]
     assert any(len(example.tokens) > 257 for example in rows)
     packed = collate_packed(rows)
@@ -124,6 +103,23 @@ def test_an_example_in_a_pack_is_what_it_is_alone(attention: str, model: ChainMo
         together = model(packed["inputs"], packed["positions"])[0]
         alone = torch.cat([model(collate([example], pad=2)["inputs"])[0] for example in rows])
     torch.testing.assert_close(together, alone, rtol=0, atol=2e-6)
+
+
+def test_rows_side_by_side_are_each_one_example(model: ChainModel) -> None:
+    batch = collate(examples(4, longest=99), pad=2)
+    found = []
+    for attention in ("eager", BY_EXAMPLE):
+        model.peft.get_base_model().set_attn_implementation(attention)
+        with torch.no_grad():
+            found.append(model(batch["inputs"], batch["positions"]))
+    torch.testing.assert_close(*found, rtol=0, atol=2e-6)
+
+
+def test_a_long_example_takes_the_blocked_kernel_to_the_same_end() -> None:
+    query, key, value = torch.randn(3, 1, 2, 700, 8, generator=torch.Generator().manual_seed(1))
+    found, _ = attend_by_example(torch.nn.Identity(), query, key, value, None, scaling=0.3)
+    scores = (0.3 * query @ key.mT).masked_fill(torch.ones(700, 700).triu(1).bool(), float("-inf"))
+    torch.testing.assert_close(found.transpose(1, 2), scores.softmax(-1) @ value, rtol=0, atol=2e-6)
 
 
 def test_positions_that_ran_on_would_be_seen(model: ChainModel) -> None:

@@ -15,23 +15,30 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from tear_chain.artifact import open_to_others
 from tear_chain.errors import BaseError
 from tear_chain.prepared import PreparedBase
+from tear_training.attention import BY_EXAMPLE, SHORT, register
 from tear_training.config import LoraSettings
 
-_SHORT = 512
-"""Up to this length plain attention beats the blocked kernel on a CPU (1.3 times at 140 tokens)."""
 
-
-def load_base(folder: Path, *, longest: int, precision: str = "float32") -> Ministral3ForCausalLM:
+def load_base(
+    folder: Path, *, longest: int, precision: str = "float32", is_packed: bool = False
+) -> Ministral3ForCausalLM:
     """The prepared base's weights in float32, for rows of up to `longest` tokens and products in `precision`."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    attention = "eager" if longest <= _SHORT and not torch.cuda.is_available() else "sdpa"
-    if precision == "bfloat16" and is_flash_attn_2_available():
-        attention = "flash_attention_2"
+    attention = _attention(longest, precision=precision, is_packed=is_packed)
     try:
         model = Ministral3ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
     except (OSError, ValueError, RuntimeError) as exc:
         raise BaseError(f"{folder} cannot be loaded: {exc}.") from exc
     return model
+
+
+def _attention(longest: int, *, precision: str, is_packed: bool) -> str:
+    if precision == "bfloat16" and is_flash_attn_2_available():
+        return "flash_attention_2"
+    if is_packed:
+        register()
+        return BY_EXAMPLE
+    return "eager" if longest <= SHORT and not torch.cuda.is_available() else "sdpa"
 
 
 def add_adapter(model: Ministral3ForCausalLM, settings: LoraSettings, *, seed: int) -> PeftModel:
@@ -78,7 +85,7 @@ class ChainModel(nn.Module):
     def forward(self, inputs: Tensor, positions: Tensor | None = None) -> Tensor:
         """Final hidden states of rows padded on the right, or of one row of examples that `positions` tell apart.
 
-        No mask is needed: attention is causal, and transformers keeps it within each run of positions.
+        No mask is needed: attention is causal, and kept within each run of positions.
         """
         text = self.peft.get_base_model().model
         runs = {} if positions is None or len(inputs) > 1 else _runs(positions)

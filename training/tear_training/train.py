@@ -65,7 +65,8 @@ def train(
     _open_folder(out, force=force)
     save_config(out / EFFECTIVE_CONFIG, config, comment=f"Trained on base {card.name} ({card.fingerprint}).")
 
-    base_model = load_base(base, longest=max(longest, config.batching.pack_tokens or 0), precision=config.precision)
+    is_packed = config.batching.pack_tokens is not None
+    base_model = load_base(base, longest=longest, precision=config.precision, is_packed=is_packed)
     model = ChainModel(
         add_adapter(base_model, config.lora, seed=config.seed), precision=getattr(torch, config.precision)
     )
