@@ -65,3 +65,17 @@ def test_a_row_too_long_for_a_pack_stops_the_run(tiny_base: Path, tmp_path: Path
     small = CONFIG.model_copy(update={"batching": CONFIG.batching.model_copy(update={"pack_tokens": 16})})
     with pytest.raises(DataError, match=r"Row world-1-train-\d+ takes \d+ tokens"):
         train(small, tiny_base, tmp_path / "out", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("order", "mix", "lambda_"),
+    [("respond", {"closing": 1}, 0.5), ("witness", {"opening": 1}, 0)],
+    ids=["only-wounds-to-say", "only-scenes-at-lambda-zero"],
+)
+def test_a_pass_that_teaches_nothing_stops_the_run(
+    order: str, mix: dict[str, float], lambda_: float, tiny_base: Path, tmp_path: Path
+) -> None:
+    changed = {"mix": mix, "lambda": lambda_, "decisions": False, "name": "idle", "learning_rate": 1e-3}
+    values = CONFIG.model_dump(by_alias=True, exclude_none=True) | {"order": order, "passes": [changed]}
+    with pytest.raises(DataError, match=f"Pass idle teaches nothing: with order {order}"):
+        train(TrainConfig.model_validate(values), tiny_base, tmp_path / "out", folder=tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tear_chain.artifact import describe
-from tear_chain.errors import AdapterError
+from tear_chain.errors import AdapterError, DataError
 from tear_chain.format import FORMAT_VERSION
 from tear_chain.manifest import (
     CONFIG_FILE,
@@ -31,7 +31,7 @@ from tear_training.adapter import ChainModel, add_adapter, load_base, save_adapt
 from tear_training.arrange import choose_rows
 from tear_training.config import Pass, TrainConfig, save_config
 from tear_training.dual_trainer import DualTrainer, objective_of
-from tear_training.examples import encode_row
+from tear_training.examples import Example, encode_row
 from tear_training.handover import hand_over
 from tear_training.heldout import held_out
 from tear_training.rows import Row
@@ -109,6 +109,7 @@ def _run_pass(
         )
         for place in sorted(set(order))
     }
+    _check_teaches(pass_, encoded.values(), config)
     trainer = DualTrainer(
         model,
         [encoded[place] for place in order],
@@ -126,6 +127,16 @@ def _run_pass(
         lambda_start=pass_.lambda_.start,
         lambda_end=pass_.lambda_.end,
     )
+
+
+def _check_teaches(pass_: Pass, examples: Iterable[Example], config: TrainConfig) -> None:
+    """Raise `DataError` where nothing in a pass's rows carries loss, as answers that wound do not in `respond`."""
+    learned = objective_of(config).learned(max(pass_.lambda_.start, pass_.lambda_.end), torch.zeros(()))
+    if not any(learned[kind] for example in examples for kind in set(example.kinds)):
+        raise DataError(
+            f"Pass {pass_.name} teaches nothing: with order {config.order} none of its rows has anything to learn. "
+            "See to its mix, its lambda and response_weights."
+        )
 
 
 def _open_folder(out: Path, *, force: bool) -> None:
