@@ -15,6 +15,7 @@ from tear_training.loss import (
     KINDS,
     DualLoss,
     Objective,
+    _tile_rows,
     dual_loss,
     kind_sums,
     segment_sums,
@@ -205,3 +206,21 @@ def test_bfloat16_states_are_normalised_in_float32() -> None:
     hidden, head, targets, _ = problem()
     nll = token_nll(hidden[0].bfloat16(), head.bfloat16(), targets[0])
     assert nll.dtype == torch.float32
+
+
+def test_bfloat16_loses_nothing_beyond_its_products() -> None:
+    """Against one softmax in float32 over products as bfloat16 rounds them."""
+    hidden, head, targets, _ = problem()
+    states, narrow = hidden[0].bfloat16().requires_grad_(), head.bfloat16()
+    logits = (states @ narrow.T).detach().float().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(logits, targets[0], reduction="none")
+    nll = token_nll(states, narrow, targets[0])
+    torch.testing.assert_close(nll, expected, rtol=1e-6, atol=1e-6)
+    (surprise,) = torch.autograd.grad(expected.sum(), logits)
+    torch.testing.assert_close(gradient(nll.sum(), states), surprise.bfloat16() @ narrow, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(("vocabulary", "rows"), [(8_192, 1024), (131_072, 128), (1 << 30, 1)], ids=str)
+def test_on_a_processor_a_tile_of_a_large_vocabulary_is_fewer_rows(vocabulary: int, rows: int) -> None:
+    assert _tile_rows(vocabulary, device=torch.device("cpu")) == rows
+    assert _tile_rows(vocabulary, device=torch.device("cuda")) == 1024

@@ -27,6 +27,8 @@ KINDS: tuple[SegmentKind, ...] = tuple(SegmentKind)
 """Segment kinds by the number that stands for them in tensors; 0 is context, which is never learned."""
 
 _TILE_ROWS = 1024
+_CPU_TILE_BYTES = 64 << 20
+"""On a CPU a tile's logits should lie in the caches: of a large vocabulary a tile is fewer rows there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +156,25 @@ class _TokenNll(torch.autograd.Function):
         exact = torch.promote_types(hidden.dtype, torch.float32)
         nll = torch.empty(len(hidden), dtype=exact, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        for start in range(0, len(hidden), _TILE_ROWS):
-            tile = slice(start, start + _TILE_ROWS)
-            logits = (hidden[tile] @ head.T).to(exact)
-            norm = logits.logsumexp(-1, keepdim=True)
-            picked = logits.gather(-1, targets[tile, None])
-            nll[tile] = (norm - picked).squeeze(-1)
+        rows = min(_tile_rows(len(head), device=hidden.device), len(hidden))
+        # Taken once and written over: fresh memory of this size costs more than what is computed in it.
+        products = torch.empty(rows, len(head), dtype=hidden.dtype, device=hidden.device)
+        widened = products if exact is hidden.dtype else torch.empty_like(products, dtype=exact)
+        for start in range(0, len(hidden), rows or 1):
+            tile = slice(start, start + rows)
+            place = targets[tile, None]
+            product, logits = products[: len(place)], widened[: len(place)]
+            torch.mm(hidden[tile], head.T, out=product)
+            if exact is hidden.dtype:
+                logits.sub_(logits.logsumexp(-1, keepdim=True))
+            else:
+                # One pass, row by row; it sums in another order than the line above, which float32 keeps.
+                torch.log_softmax(logits.copy_(product), -1, out=logits)
+            picked = logits.gather(-1, place)
+            nll[tile] = -picked.squeeze(-1)
             if gradient is not None:
-                surprise = logits.sub_(norm).exp_()
-                surprise.scatter_add_(-1, targets[tile, None], torch.full_like(picked, -1.0))
-                gradient[tile] = surprise.to(head.dtype) @ head
+                surprise = logits.exp_().scatter_add_(-1, place, torch.full_like(picked, -1.0))
+                torch.mm(product.copy_(surprise), head, out=gradient[tile])
         ctx.save_for_backward(gradient)
         return nll
 
@@ -171,3 +182,7 @@ class _TokenNll(torch.autograd.Function):
     def backward(ctx: Any, grad_nll: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_nll[:, None].to(gradient.dtype), None, None
+
+
+def _tile_rows(vocabulary: int, *, device: torch.device) -> int:
+    return max(1, min(_TILE_ROWS, _CPU_TILE_BYTES // (4 * vocabulary))) if device.type == "cpu" else _TILE_ROWS
