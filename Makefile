@@ -11,6 +11,7 @@ READY := .venv/.ready
 PEERS := .peers/.ready
 NANO := training/nano
 BENCH_PEERS := .peers-bench
+TRAIN_PEERS := .peers-train
 TS := clients/typescript
 TS_READY := $(TS)/node_modules/.ready
 GRAFANA_TYPES := .grafana/types/.ready
@@ -18,7 +19,7 @@ DEPLOY_TOOLS := .deploy-tools
 TOOLS := .integrations
 NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 
-.PHONY: help setup serve test check lint types bench bench-serve nano lock clean \
+.PHONY: help setup serve test check lint types bench bench-serve bench-train nano lock clean \
   conformance fuzz peers faults ray-check ts pictures \
   observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check \
   integrations eval
@@ -92,6 +93,9 @@ bench: $(READY) ## Measure the chain against plain vLLM, and the world; writes b
 bench-serve: $(READY) $(BENCH_PEERS)/.ready ## Measure serving against vLLM's own server, LiteLLM, optillm (a quarter of an hour)
 	$(BIN)/python benchmarks/serve.py
 
+bench-train: $(READY) $(TRAIN_PEERS)/.ready ## Measure training against TRL (ten minutes)
+	$(BIN)/python benchmarks/train.py
+
 nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear base nano $(NANO)/base --force
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
@@ -125,7 +129,7 @@ lock: $(READY) ## Resolve requirements/cpu.lock anew
 	done
 
 clean: ## Remove .venv and caches
-	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(DEPLOY_TOOLS) $(TOOLS) $(TS)/node_modules $(TS)/build \
+	rm -rf .venv .peers .grafana $(BENCH_PEERS) $(TRAIN_PEERS) $(DEPLOY_TOOLS) $(TOOLS) $(TS)/node_modules $(TS)/build \
 	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # torch comes first and by itself: which build fits is the machine's affair, not the lock's (README, Install).
@@ -171,6 +175,12 @@ $(GRAFANA_TYPES): $(PEERS)
 $(BENCH_PEERS)/.ready: requirements/peers-bench.lock | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BENCH_PEERS)
 	$(BIN)/uv pip install --quiet --python $(BENCH_PEERS)/bin/python --no-deps -r requirements/peers-bench.lock
+	@touch $@
+
+# What training is measured against: TRL alone, upon the same torch, transformers and PEFT as ours.
+$(TRAIN_PEERS)/.ready: requirements/peers-train.txt | $(READY)
+	rm -rf $(TRAIN_PEERS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(TRAIN_PEERS) --no-deps -r requirements/peers-train.txt
 	@touch $@
 
 $(DEPLOY_TOOLS)/.ready: requirements/deploy-tools.lock | $(READY)

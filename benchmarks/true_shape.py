@@ -76,7 +76,6 @@ VISION = {
 def make_checkpoint(folder: Path) -> dict[str, float]:
     """A wrapped checkpoint of random BF16 weights, with the vision tower's real size, shard by shard."""
     import torch
-    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
     from safetensors.torch import save_file
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration
 
@@ -109,6 +108,14 @@ def make_checkpoint(folder: Path) -> dict[str, float]:
     index = {"metadata": {}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
+    write_tekken(folder / "tekken.json")
+    return {"largest_shard": max(file.stat().st_size for file in folder.glob("*.safetensors"))}
+
+
+def write_tekken(path: Path) -> None:
+    """The wheel's Tekken, all 131,072 tokens of it, with the names that Ministral 3 gives its first slots."""
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
     tekken = json.loads((files("mistral_common") / "data" / "tekken_240911.json").read_text(encoding="utf-8"))
     tekken["config"]["version"] = "v13"
     later = ["[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]"]
@@ -117,8 +124,7 @@ def make_checkpoint(folder: Path) -> dict[str, float]:
     tekken["special_tokens"] = [
         {"rank": rank, "token_str": name, "is_control": True} for rank, name in enumerate(names)
     ]
-    (folder / "tekken.json").write_text(json.dumps(tekken))
-    return {"largest_shard": max(file.stat().st_size for file in folder.glob("*.safetensors"))}
+    path.write_text(json.dumps(tekken))
 
 
 def prepare(source: Path, base: str) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""What training is measured with: one work, and contestants that do it."""
