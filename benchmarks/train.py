@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -26,9 +27,10 @@ from trainers.shape import make_base
 from trainers.work import Turn, Work, make_work
 
 ROUNDS = 5
+ROWS = {"cpu": 4, "cuda": 32}
 STEPS = 4
 """The first of a turn is left out."""
-LOSS_ROWS = 8
+LOSS_ROWS = 4
 PARTS = ("speed", "memory")
 BARS: Mapping[Name, str] = {
     "TRL, fast path": ">= 2.0",
@@ -82,11 +84,13 @@ def main() -> None:
     parser.add_argument("--shape", choices=("tiny", "3b"), default="tiny")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--rows", type=int, default=None, help="of a step; 4, or 32 on a GPU")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peak-tflops", type=float, default=PEAK_TFLOPS, help="of the accelerator, for MFU")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some parts of it")
     parser.add_argument("--out", default=None, help="name of the file under benchmarks/results")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as for Ctrl-C: the contestants are ended first
     on_gpu = arguments.device == "cuda"
     if not on_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # both trainers would take what they find
@@ -95,7 +99,14 @@ def main() -> None:
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(arguments.shape, Path(folder))
-        work = make_work(base, Path(folder), device=arguments.device, steps=arguments.steps, threads=arguments.threads)
+        work = make_work(
+            base,
+            Path(folder),
+            device=arguments.device,
+            steps=arguments.steps,
+            size=arguments.rows or ROWS[arguments.device],
+            threads=arguments.threads,
+        )
         if "speed" in arguments.only:
             turns = measure_speed(work, (OURS, *bars), rounds=arguments.rounds)
             results += speed_results(

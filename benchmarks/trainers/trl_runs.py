@@ -36,7 +36,7 @@ class _Counted(SFTTrainer):
 
     def get_batch_samples(self, *arguments: Any) -> tuple[list[Any], Tensor | int | None]:
         batches, count = super().get_batch_samples(*arguments)
-        tokens = sum(int(_is_real(batch).sum()) for batch in batches)
+        tokens = sum(int(_is_predicted(batch).sum()) for batch in batches)
         self.counts.append((int(count), tokens))
         return batches, count
 
@@ -114,8 +114,8 @@ def _arguments(work: Work, folder: str) -> SFTConfig:
     return SFTConfig(
         output_dir=folder,
         max_steps=steps,
-        per_device_train_batch_size=batching.micro_rows if on_cpu else 1 if packs else 16,
-        gradient_accumulation_steps=batching.rows_per_step // batching.micro_rows if on_cpu else 2,
+        per_device_train_batch_size=1 if packs else batching.micro_rows,
+        gradient_accumulation_steps=batching.rows_per_step // batching.micro_rows,
         train_sampling_strategy="sequential",
         learning_rate=only.learning_rate,
         lr_scheduler_type="cosine_with_min_lr",
@@ -127,6 +127,7 @@ def _arguments(work: Work, folder: str) -> SFTConfig:
         gradient_checkpointing=False,
         max_length=PACK_TOKENS if packs else None,
         packing=packs,
+        padding_free=True,
         logging_strategy="no",
         save_strategy="no",
         report_to="none",
@@ -175,6 +176,6 @@ def _weighted_cross_entropy(weigh: Callable[[Tensor], Tensor]) -> LossFunction:
     return loss
 
 
-def _is_real(batch: Any) -> Tensor:
-    mask: Tensor = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
-    return mask[:, 1:]
+def _is_predicted(batch: Any) -> Tensor:
+    """All tokens but the first of each row."""
+    return batch["position_ids"] != 0  # type: ignore[no-any-return]

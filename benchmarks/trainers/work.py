@@ -18,6 +18,7 @@ from tear_training.sources import read_sources
 DATA = Path(__file__).parents[2] / "training" / "data"
 CURATED = "curated.jsonl"
 Device = Literal["cpu", "cuda"]
+MICRO_ROWS = 16
 PACK_TOKENS = 4096
 
 
@@ -56,25 +57,23 @@ class Turn:
     """Of the accelerator's memory, or of the process where there is none."""
 
 
-def make_work(base: Path, folder: Path, *, device: Device, steps: int, threads: int) -> Work:
-    """Steps over the curated set. Two of its validation rows are all that a run measures at its end."""
+def make_work(base: Path, folder: Path, *, device: Device, steps: int, size: int, threads: int) -> Work:
+    """Steps of `size` rows over the curated set. Two of its validation rows are all that a run measures at its end."""
     validation = folder / "validation.jsonl"
     kept = read_sources([Source(file=Path(CURATED))], folder=DATA, split="validation")[0][:2]
     validation.write_text("".join(row.model_dump_json(exclude_none=True) + "\n" for row in kept), encoding="utf-8")
-    return Work(base, settings(validation, device=device, steps=steps, rows=len(curated())), device, threads)
+    return Work(base, settings(validation, steps=steps, size=size, rows=len(curated())), device, threads)
 
 
-def settings(validation: Path, *, device: Device, steps: int, rows: int) -> TrainConfig:
-    """A configuration that comes to just so many steps over `rows` rows."""
-    size = 4 if device == "cpu" else 32
-    batching = {"rows_per_step": size, "micro_rows": 4 if device == "cpu" else 16}
+def settings(validation: Path, *, steps: int, size: int, rows: int) -> TrainConfig:
+    """A configuration that comes to just so many steps of `size` of all `rows` rows."""
     return TrainConfig.model_validate(
         {
             "name": "bench",
             "train": [{"file": CURATED}],
             "validation": [{"file": str(validation), "split": "all"}],
             "lora": {"rank": 16, "alpha": 32, "targets": ["q", "k", "v", "o"]},
-            "batching": batching,
+            "batching": {"rows_per_step": size, "micro_rows": min(size, MICRO_ROWS)},
             "precision": "bfloat16",
             "passes": [
                 {

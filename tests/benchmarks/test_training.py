@@ -32,7 +32,7 @@ def rows() -> Sequence[Row]:
 
 @pytest.mark.parametrize("steps", [1, 3, 4], ids=str)
 def test_the_configuration_comes_to_just_so_many_steps(steps: int, rows: Sequence[Row]) -> None:
-    config = settings(Path("validation.jsonl"), device="cpu", steps=steps, rows=len(rows))
+    config = settings(Path("validation.jsonl"), steps=steps, size=4, rows=len(rows))
     order = choose_rows(rows, config.passes[0], batching=config.batching, seed=config.seed)
     assert len(order) == steps * config.batching.rows_per_step
 
