@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import typer
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
@@ -29,6 +31,7 @@ from tear_training.evaluate.evaluation import table_of
 from tear_training.evaluate.marks import write_marks
 from tear_training.evaluate.report import EvalReport
 from tear_training.evaluate.scorer import Question, Scorer
+from tear_training.evaluate.show import print_report
 from tear_training.evaluate.subject import load_subject
 from tear_training.rows import Row, write_rows
 from tear_training.world import World
@@ -79,19 +82,19 @@ def app() -> typer.Typer:
 
 
 class Run(NamedTuple):
-    """What the command printed and wrote."""
+    """What the command printed, and what it wrote."""
 
-    output: str
+    stdout: str
     report: EvalReport
 
 
 @pytest.fixture(scope="module")
 def run(tiny_base: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("report") / "report.json"
-    asked = [str(adapter), "--base", str(tiny_base), "--situations", "8", "--json", str(out), "--write"]
+    asked = [str(adapter), "--base", str(tiny_base), "--situations", "8", "--out", str(out), "--json", "--write"]
     result = CliRunner().invoke(app(), asked)
     assert result.exit_code == 0, result.output
-    return Run(result.output, EvalReport.model_validate_json(out.read_text()))
+    return Run(result.stdout, EvalReport.model_validate_json(out.read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +200,16 @@ def test_a_file_without_a_test_situation_is_named(tiny_base: Path, tmp_path: Pat
         read_curated(tmp_path / "one.jsonl", ChainTokenizer.load(tiny_base), context=4096)
 
 
-def test_the_command_prints_and_marks(run: Run, adapter: Path) -> None:
-    assert "Consequence awareness score" in run.output
+def test_a_person_is_told_every_figure_and_note(report: EvalReport) -> None:
+    said = StringIO()
+    print_report(report, Console(file=said, width=200))
+    for suite in report.suites:
+        for told in (*(figure.title for figure in suite.figures), *suite.notes):
+            assert told in said.getvalue()
+
+
+def test_the_command_prints_the_document_alone_and_marks_the_manifest(run: Run, adapter: Path) -> None:
+    assert EvalReport.model_validate_json(run.stdout) == run.report
     found = run.report.suites[0].figure("cas")
     assert found is not None
     assert load_manifest(adapter).metrics["cas"] == found.value

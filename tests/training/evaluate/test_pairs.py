@@ -40,7 +40,7 @@ def test_scenes_are_matched_by_what_the_answer_adds(
 
 
 def test_log_odds_add_up_the_wordings_of_each_side() -> None:
-    assert log_odds(np.log([0.2, 0.1, 0.05, 0.05])) == pytest.approx(np.log(3))
+    assert log_odds(np.log([0.2, 0.1]), np.log([0.05, 0.05])) == pytest.approx(np.log(3))
 
 
 def test_whoever_sees_tells_all_pairs_apart(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,7 @@ import typer
 from rich.console import Console
 
 from tear_chain.errors import TearError
-
-
-class Table(StrEnum):
-    """The worlds' gold causal tables."""
-
-    BALANCED = "balanced"
-    LEANING = "leaning"
+from tear_training.world_table import TableName
 
 
 def eval_command(
@@ -25,23 +18,26 @@ def eval_command(
     ] = None,
     base: Annotated[Path, typer.Option(help="Prepared base of the adapter.")] = Path("training/nano/base"),
     table: Annotated[
-        Table | None, typer.Option(help="The world's table; the one that the adapter was trained on if not given.")
+        TableName | None, typer.Option(help="The world's table; the one that the adapter was trained on if not given.")
     ] = None,
     situations: Annotated[int | None, typer.Option(min=8, help="Situations of the world (240).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of situations and intervals.")] = None,
     curated: Annotated[
         Path | None, typer.Option(help="File of curated rows, whose test split is a suite of its own.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as one JSON document.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the report to this file as well, as JSON.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the score and its parts into the manifest.")] = False,
 ) -> None:
     """Score whether an adapter sees what its words do (docs/evaluation.md)."""
     if write and adapter is None:
         raise typer.BadParameter("there is no manifest without an ADAPTER", param_hint="--write")
-    if json_file is not None and (json_file.is_dir() or not json_file.absolute().parent.is_dir()):
-        raise typer.BadParameter(f"{json_file} is no place for a report", param_hint="--json")
-    console = Console()
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{out} is no place for a report", param_hint="--out")
+    # What is printed for a program is the document and nothing else.
+    console = Console(stderr=as_json)
     try:
+        from tear_chain.artifact import write_card
         from tear_training.evaluate.evaluation import SEED, SITUATIONS, evaluate, table_of
         from tear_training.evaluate.marks import write_marks
         from tear_training.evaluate.show import print_report
@@ -49,15 +45,18 @@ def eval_command(
 
         report = evaluate(
             load_subject(base, adapter),
-            table=table_of(adapter) if table is None else table.value,
+            table=table_of(adapter) if table is None else table,
             situations=SITUATIONS if situations is None else situations,
             seed=SEED if seed is None else seed,
             curated=curated,
             console=console,
         )
-        print_report(report, console)
-        if json_file is not None:
-            json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if as_json:
+            typer.echo(report.model_dump_json(indent=2))
+        else:
+            print_report(report, console)
+        if out is not None:
+            write_card(out, report)
         if write and adapter is not None:
             write_marks(adapter, report)
             console.print(f"The scores are in the manifest of {adapter}.", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,31 +24,44 @@ def directions(likelihood: Likelihood, siblings: Sequence[Siblings], tokenizer: 
     edit. These sets are the same for both answers and hold each act's effect in both signs, so neither a scene's own
     likelihood nor recognising an act moves them the right way.
     """
-    edits = [edit for each in siblings for edit in each.edits]
-    scores = likelihood.score([question for edit in edits for question in _questions(edit, tokenizer)])
-    moved = [
-        _moved(log_odds(opening), log_odds(closing)) for opening, closing in zip(scores[::2], scores[1::2], strict=True)
-    ]
+    asked = [_effects(edit, tokenizer) for each in siblings for edit in each.edits]
+    scores = iter(likelihood.score([question for each in asked for question in each.questions]))
+    moved = []
+    for each in asked:
+        opening, closing = (
+            log_odds(found[: each.opening], found[each.opening :]) for found in (next(scores), next(scores))
+        )
+        moved.append(COIN if opening == closing else float(opening > closing))
     return {"d3": np.array(moved).reshape(len(siblings), -1).mean(1)}
 
 
-def log_odds(scores: Sequence[float]) -> float:
-    """Opening against closing, where the first half of `scores` tells opening effects and the second closing ones.
+def log_odds(opening: Sequence[float], closing: Sequence[float]) -> float:
+    """The odds of all opening against all closing ways to tell an effect, from the log-likelihood of each.
 
-    >>> round(log_odds((np.log(0.2), np.log(0.1), np.log(0.05), np.log(0.05))), 3)
+    >>> round(log_odds(np.log([0.2, 0.1]), np.log([0.05, 0.05])), 3)
     1.099
     """
-    half = len(scores) // 2
-    return float(np.logaddexp.reduce(scores[:half]) - np.logaddexp.reduce(scores[half:]))
+    return float(np.logaddexp.reduce(opening) - np.logaddexp.reduce(closing))
 
 
-def _moved(opening: float, closing: float) -> float:
-    return COIN if opening == closing else float(opening > closing)
+class _Effects(NamedTuple):
+    """The same ways to tell an effect, opening ones first, asked after either answer of an edit."""
+
+    questions: list[Question]
+    opening: int
+    """How many of them open."""
 
 
-def _questions(edit: tuple[Answer, Answer], tokenizer: ChainTokenizer) -> list[Question]:
-    told = [text for opens in (True, False) for answer in edit for text in impacts(answer.gold, opens=opens)]
+def _odds(scores: Sequence[float], asked: _Effects) -> float:
+    return log_odds(scores[: asked.opening], scores[asked.opening :])
+
+
+def _effects(edit: tuple[Answer, Answer], tokenizer: ChainTokenizer) -> _Effects:
+    opening, closing = (
+        list(dict.fromkeys(text for answer in edit for text in impacts(answer.gold, opens=opens)))
+        for opens in (True, False)
+    )
     fields = tokenizer.chain.fields
     # The marker that ends the field belongs to the text: without it a beginning would count as the whole.
-    effects: tuple[Ids, ...] = tuple((*tokenizer.encode(text), fields[Field.RIPPLES]) for text in told)
-    return [Question(answer.told.before(fields[Field.IMPACT]), effects) for answer in edit]
+    told: tuple[Ids, ...] = tuple((*tokenizer.encode(text), fields[Field.RIPPLES]) for text in (*opening, *closing))
+    return _Effects([Question(answer.told.before(fields[Field.IMPACT]), told) for answer in edit], len(opening))
