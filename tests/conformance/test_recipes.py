@@ -15,12 +15,11 @@ PROGRAMS = pytest.mark.parametrize(
     ("interpreter", "program"),
     [
         (Path(sys.executable), "openai_sdk.py"),
-        (PEERS / "bin" / "python", "openai_sdk.py"),
         (PEERS / "bin" / "node", "openai_sdk.mjs"),
         (PEERS / "bin" / "python", "litellm_sdk.py"),
         (PEERS / "bin" / "python", "langchain_chat.py"),
     ],
-    ids=["openai 3", "openai 2", "node", "litellm", "langchain"],
+    ids=["openai", "node", "litellm", "langchain"],
 )
 WITNESS = re.compile(
     r"Draft: .+\n(Who: .+\n)?(Impact: .+\n)?(Ripples: .+\n)?Weight: [-+−]?\d.*\nDecision: (keep|revise).*\n"

@@ -19,7 +19,7 @@ from tear_chain.conversation import Conversation
 from tear_chain.tokenizer import TOKENIZER_FILE, ChainTokenizer
 from tear_server.api.app import build_app
 
-SMALL, FULL = 1_500, 10_000
+SMALL, FULL = 500, 10_000
 BATCHES = 20
 
 

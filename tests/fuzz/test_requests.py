@@ -12,7 +12,7 @@ import pytest
 
 PEERS = Path(__file__).parent.parent.parent / ".peers"
 HOOKS = Path(__file__).parent / "schemathesis_hooks.py"
-SMALL, FULL = 8, 400
+SMALL, FULL = 4, 400
 """Examples for each operation, beside those that cover each rule of the description once."""
 LIMIT_S = 3000
 
