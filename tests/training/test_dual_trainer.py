@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from random import Random
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -199,7 +200,7 @@ def test_lambda_zero_still_says_what_consequences_cost(fresh: Fresh, tmp_path: P
 
 
 def trained(model: ChainModel, examples: Sequence[Example], out: Path, **changes: Any) -> Run:
-    trainer = trainer_of(model, examples, out, **changes)
+    trainer = trainer_of(model, examples, Path(mkdtemp(dir=out)), **changes)
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return losses, torch.cat([weight.detach().flatten() for weight in trainable(model)])
