@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor
 from transformers import Ministral3ForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 from transformers.utils import is_flash_attn_2_available
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.utils import add_fused_lm_head
@@ -96,6 +97,7 @@ class Sft:
                 callbacks=[self._clock],
                 **options,
             )
+        self._trainer.remove_callback(PrinterCallback)
 
     def turn(self) -> Turn:
         self._clock.ends_s.clear()

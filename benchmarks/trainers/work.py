@@ -62,10 +62,15 @@ def make_work(base: Path, folder: Path, *, device: Device, steps: int, size: int
     validation = folder / "validation.jsonl"
     kept = read_sources([Source(file=Path(CURATED))], folder=DATA, split="validation")[0][:2]
     validation.write_text("".join(row.model_dump_json(exclude_none=True) + "\n" for row in kept), encoding="utf-8")
-    return Work(base, settings(validation, steps=steps, size=size, rows=len(curated())), device, threads)
+    return Work(
+        base,
+        settings(validation, steps=steps, size=size, rows=len(curated()), packed=device == "cuda"),
+        device,
+        threads,
+    )
 
 
-def settings(validation: Path, *, steps: int, size: int, rows: int) -> TrainConfig:
+def settings(validation: Path, *, steps: int, size: int, rows: int, packed: bool = False) -> TrainConfig:
     """A configuration that comes to just so many steps of `size` of all `rows` rows."""
     return TrainConfig.model_validate(
         {
@@ -73,7 +78,11 @@ def settings(validation: Path, *, steps: int, size: int, rows: int) -> TrainConf
             "train": [{"file": CURATED}],
             "validation": [{"file": str(validation), "split": "all"}],
             "lora": {"rank": 16, "alpha": 32, "targets": ["q", "k", "v", "o"]},
-            "batching": {"rows_per_step": size, "micro_rows": min(size, MICRO_ROWS)},
+            "batching": {
+                "rows_per_step": size,
+                "micro_rows": min(size, MICRO_ROWS),
+                "pack_tokens": PACK_TOKENS if packed else None,
+            },
             "precision": "bfloat16",
             "passes": [
                 {
