@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from tear_chain.format import Ids
 from tear_chain.tokenizer import ChainTokenizer
@@ -43,6 +43,7 @@ class Heeder:
         answers = [answer for each in siblings for answer in each.all]
         self._tokenizer = tokenizer
         self._scenes = {answer.told.asked: self._decided(answer) for answer in answers}
+        self._any = self._decided(answers[0])
         revise = tokenizer.chain.decisions[Decision.REVISE]
         self._better = {
             (*answer.told.asked, *answer.told.scene, revise): self._better_than(answer, table) for answer in answers
@@ -50,7 +51,7 @@ class Heeder:
 
     def write(self, prompts: Sequence[Ids], *, stop: Collection[int], limit: int) -> list[Ids]:
         if set(self._tokenizer.chain.decisions.values()) <= set(stop):
-            return [self._scenes[prompt] for prompt in prompts]
+            return [until(self._scenes.get(prompt) or self._any, stop) for prompt in prompts]
         return [self._better.get(prompt) or self._draft_of(prompt) for prompt in prompts]
 
     def _decided(self, answer: Answer) -> Ids:
@@ -68,10 +69,19 @@ class Heeder:
 
 
 class Parrot:
-    """Writes one text for each set of stopping tokens, whatever stands before."""
+    """Writes one witness wherever a scene is asked for, and elsewhere one answer, whatever stands before."""
 
-    def __init__(self, texts: Mapping[frozenset[int], Ids]) -> None:
-        self._texts = texts
+    def __init__(self, tokenizer: ChainTokenizer, *, witness: Ids, answer: str) -> None:
+        self._decisions = set(tokenizer.chain.decisions.values())
+        self._end = tokenizer.chain.end
+        self._witness = witness
+        self._answer = tokenizer.encode(answer)
 
     def write(self, prompts: Sequence[Ids], *, stop: Collection[int], limit: int) -> list[Ids]:
-        return [self._texts[frozenset(stop)]] * len(prompts)
+        text = self._witness if self._decisions <= set(stop) else (*self._answer, self._end)
+        return [until(text, stop)] * len(prompts)
+
+
+def until(text: Ids, stop: Collection[int]) -> Ids:
+    """The text up to and with the first token that stops it."""
+    return text[: next(place for place, token in enumerate(text) if token in stop) + 1]

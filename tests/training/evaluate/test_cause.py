@@ -9,10 +9,11 @@ import pytest
 from seers import Heeder, Parrot
 
 from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Decision, Field
 from tear_training.evaluate.behaviour import growth, opens, own_drafts, supplied_drafts
-from tear_training.evaluate.cause import better, causes, shuffled, trials
-from tear_training.evaluate.items import Siblings
-from tear_training.evaluate.runs import witness
+from tear_training.evaluate.cause import better, causes, trials
+from tear_training.evaluate.items import Siblings, shifted
+from tear_training.evaluate.runs import first_halves, witness
 from tear_training.world_table import TABLES
 
 TABLE = TABLES["balanced"]
@@ -26,17 +27,8 @@ def heeder(siblings: list[Siblings], words_of: ChainTokenizer) -> Heeder:
 @pytest.fixture
 def parrot(siblings: list[Siblings], words_of: ChainTokenizer) -> Parrot:
     """Writes one scene, decides to keep, and says one thing, whatever it was told."""
-    chain, told = words_of.chain, siblings[0].opening[0].told
-    decisions = frozenset(chain.decisions.values())
-    (keep, _) = chain.decisions.values()
-    offer = words_of.encode("There is a lot of feeling under this.")
-    return Parrot(
-        {
-            decisions | {chain.end}: (*told.scene, keep),
-            frozenset({chain.end}): (*offer, chain.end),
-            frozenset({chain.end, chain.witness}): (*offer, chain.witness),
-        }
-    )
+    told, keep = siblings[0].opening[0].told, words_of.chain.decisions[Decision.KEEP]
+    return Parrot(words_of, witness=(*told.scene, keep), answer="There is a lot of feeling under this.")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +71,7 @@ def test_no_trial_gets_its_own_witness_back_when_they_are_shuffled(
     siblings: list[Siblings], words_of: ChainTokenizer, heeder: Heeder
 ) -> None:
     tried = trials(heeder, siblings, words_of)
-    others = shuffled(tried)
+    others = shifted(tried)
     assert sorted(trial.place for trial in others) == sorted(trial.place for trial in tried)
     assert all(one.place != other.place for one, other in zip(tried, others, strict=True))
 
@@ -109,12 +101,22 @@ def test_own_drafts_are_judged_by_the_act_that_they_are(
 
 
 def test_a_scene_that_breaks_off_is_not_well_formed(siblings: list[Siblings], words_of: ChainTokenizer) -> None:
-    chain, told = words_of.chain, siblings[0].opening[0].told
-    stops = frozenset((*chain.decisions.values(), chain.end))
-    (run,) = witness(Parrot({stops: (*told.scene[:-1], chain.end)}), [told.prompt], [told.draft], words_of)
+    told = siblings[0].opening[0].told
+    broken = Parrot(words_of, witness=(*told.scene[:-1], words_of.chain.end), answer="Oh.")
+    (run,) = witness(broken, [told.prompt], [told.draft], words_of)
     assert run.decision is None
     assert not run.is_well_formed
     assert run.witness == told.scene[:-1]
+
+
+def test_a_first_half_goes_up_to_what_came_later_and_is_whole_even_if_it_breaks_off(
+    siblings: list[Siblings], words_of: ChainTokenizer, parrot: Parrot
+) -> None:
+    chain, told = words_of.chain, siblings[0].opening[0].told
+    ripples, impact = chain.fields[Field.RIPPLES], chain.fields[Field.IMPACT]
+    assert first_halves(parrot, [told.asked], words_of) == [told.scene[: told.scene.index(ripples) + 1]]
+    mute = Parrot(words_of, witness=(chain.end,), answer="Oh.")
+    assert first_halves(mute, [told.asked], words_of) == [(impact, ripples)]
 
 
 def test_growth_is_the_logarithm_of_the_ratio() -> None:

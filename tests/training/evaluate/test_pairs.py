@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from seers import Seer, Talker
+from seers import Heeder, Seer, Talker
 
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bag_of_words import StrengthWords
@@ -15,6 +15,9 @@ from tear_training.evaluate.direction import directions, log_odds
 from tear_training.evaluate.items import Answer, Siblings
 from tear_training.evaluate.pairs import hard_pairs, is_hard, matched, whole_scenes
 from tear_training.world import World
+from tear_training.world_table import TABLES
+
+TABLE = TABLES["balanced"]
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +49,23 @@ def test_log_odds_add_up_the_wordings_of_each_side() -> None:
 def test_whoever_sees_tells_all_pairs_apart(
     siblings: list[Siblings], words_of: ChainTokenizer, words: StrengthWords
 ) -> None:
-    seer = Seer(siblings)
+    seer, writer = Seer(siblings), Heeder(siblings, words_of, table=TABLE)
     assert whole_scenes(seer, siblings)["d1_opposite"].mean() == 1
     assert whole_scenes(seer, siblings)["d1_same"].mean() == 1
-    assert np.nanmean(hard_pairs(seer, siblings, words_of, words=words)["d2"]) == 1
+    assert np.nanmean(hard_pairs(seer, writer, siblings, words_of, words=words)["d2"]) == 1
     # Without a trace there is no effect to turn, and the gold scene is in neither set.
     turned = [all(answer.gold.valence for answer in each.all) for each in siblings]
-    assert directions(seer, siblings, words_of)["d3"][turned].mean() == 1
+    assert directions(seer, writer, siblings, words_of, table=TABLE)["d3"][turned].mean() == 1
 
 
 def test_whoever_talks_is_at_chance_in_every_situation(
     siblings: list[Siblings], words_of: ChainTokenizer, words: StrengthWords
 ) -> None:
+    writer = Heeder(siblings, words_of, table=TABLE)
     columns = {
         **whole_scenes(Talker(), siblings),
-        **directions(Talker(), siblings, words_of),
-        **hard_pairs(Talker(), siblings, words_of, words=words),
+        **directions(Talker(), writer, siblings, words_of, table=TABLE),
+        **hard_pairs(Talker(), writer, siblings, words_of, words=words),
     }
     for name in ("d1_same", "d1_opposite", "d2", "d2_answer_only", "d3"):
         assert set(columns[name][~np.isnan(columns[name])]) == {0.5}, name

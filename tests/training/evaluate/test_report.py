@@ -7,6 +7,7 @@ import pytest
 from seers import Heeder, Parrot, Seer, Talker
 
 from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.words import Decision
 from tear_training.evaluate.bag_of_words import StrengthWords
 from tear_training.evaluate.bootstrap import Columns
 from tear_training.evaluate.cause import causes, trials
@@ -32,8 +33,8 @@ def seen_by(
 ) -> Columns:
     tried = trials(writer, siblings, tokenizer)
     return {
-        **hard_pairs(likelihood, siblings, tokenizer, words=words),
-        **directions(likelihood, siblings, tokenizer),
+        **hard_pairs(likelihood, writer, siblings, tokenizer, words=words),
+        **directions(likelihood, writer, siblings, tokenizer, table=TABLE),
         **causes(writer, tried, tokenizer, table=TABLE, situations=len(siblings)),
     }
 
@@ -50,11 +51,9 @@ def value(suite: SuiteReport, name: str) -> float:
 
 def test_a_talker_scores_nothing(siblings: list[Siblings], words_of: ChainTokenizer, words: StrengthWords) -> None:
     """The average sad scene, whatever the answer, and one kind sentence, whatever the witness."""
-    chain, told = words_of.chain, siblings[0].closing[0].told
-    decisions = frozenset(chain.decisions.values())
-    (_, revise) = chain.decisions.values()
-    kind = (*words_of.encode("You sound shaken, and it shows in every line."), chain.end)
-    parrot = Parrot({decisions | {chain.end}: (*told.scene, revise), frozenset({chain.end}): kind})
+    told, revise = siblings[0].closing[0].told, words_of.chain.decisions[Decision.REVISE]
+    kind = "You sound shaken, and it shows in every line."
+    parrot = Parrot(words_of, witness=(*told.scene, revise), answer=kind)
     suite = report(seen_by(Talker(), parrot, siblings, words_of, words))
     assert value(suite, "d2_gain") <= 0
     assert value(suite, "d3_scaled") == value(suite, "d4_scaled") == value(suite, "cas") == 0

@@ -6,6 +6,7 @@ import pytest
 
 from tear_training.evaluate.wordings import impacts, read_act
 from tear_training.world import World
+from tear_training.world_table import TableName
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -27,8 +28,10 @@ def test_a_garbled_slot_does_not_hide_the_act() -> None:
     assert read_act("Oh. You feel stirred up about the the piano class, I can hear that.") == "name"
 
 
-def test_every_gold_impact_is_among_the_ways_to_tell_it() -> None:
-    for row, gold in World(11).cases(split="test", count=200):
+@pytest.mark.parametrize("name", ["balanced", "leaning", "woven"])
+def test_every_gold_impact_is_among_the_ways_to_tell_it(name: TableName) -> None:
+    world = World(11, table=name)
+    for row, gold in world.cases(split="test", count=200):
         if gold.valence:
-            assert row.consequence.impact in impacts(gold, opens=gold.valence > 0)
-            assert row.consequence.impact not in impacts(gold, opens=gold.valence < 0)
+            assert row.consequence.impact in impacts(gold, opens=gold.valence > 0, table=world.table)
+            assert row.consequence.impact not in impacts(gold, opens=gold.valence < 0, table=world.table)

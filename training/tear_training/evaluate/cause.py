@@ -16,7 +16,7 @@ from tear_chain.format import Ids
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bootstrap import Columns
 from tear_training.evaluate.figures import COIN
-from tear_training.evaluate.items import Answer, Siblings
+from tear_training.evaluate.items import Answer, Siblings, shifted
 from tear_training.evaluate.runs import Witnessed, revise, witness
 from tear_training.evaluate.wordings import read_act
 from tear_training.evaluate.writer import Writer
@@ -59,7 +59,7 @@ def causes(
     and no worse, or its act cannot be read. `d4_read` is the share that could."""
     conditions: Mapping[str, Sequence[Ids]] = {
         "d4_own": [trial.of_wounding.witness for trial in tried],
-        "d4_shuffled": [trial.of_wounding.witness for trial in shuffled(tried)],
+        "d4_shuffled": [trial.of_wounding.witness for trial in shifted(tried)],
         "d4_empty": [() for _ in tried],
         "d4_swapped": [trial.of_kind.witness for trial in tried],
     }
@@ -75,12 +75,6 @@ def causes(
             columns[name][trial.place] = better(weight, trial.wounding.gold.weight)
             columns["d4_read"][trial.place] += (weight is not None) / len(conditions)
     return columns
-
-
-def shuffled(tried: Sequence[Trial]) -> list[Trial]:
-    """For each trial another one, each taken once: half way round, so that neighbours in the draw do not meet."""
-    half = max(1, len(tried) // 2)
-    return [*tried[half:], *tried[:half]]
 
 
 def weight_of(answer: str, gold: Gold, table: Table) -> int | None:

@@ -13,18 +13,31 @@ from tear_chain.words import Field
 from tear_training.evaluate.bootstrap import Columns
 from tear_training.evaluate.figures import COIN
 from tear_training.evaluate.items import Answer, Siblings
+from tear_training.evaluate.runs import first_halves
 from tear_training.evaluate.scorer import Likelihood, Question
 from tear_training.evaluate.wordings import impacts
+from tear_training.evaluate.writer import Writer
+from tear_training.world_table import Table
 
 
-def directions(likelihood: Likelihood, siblings: Sequence[Siblings], tokenizer: ChainTokenizer) -> Columns:
+def directions(
+    likelihood: Likelihood, writer: Writer, siblings: Sequence[Siblings], tokenizer: ChainTokenizer, *, table: Table
+) -> Columns:
     """`d3`: the share of edits whose log-odds of opening against closing move as the gold says.
 
     The odds are those of all opening against all closing ways to tell the immediate effect of either answer of the
     edit. These sets are the same for both answers and hold each act's effect in both signs, so neither a scene's own
-    likelihood nor recognising an act moves them the right way.
+    likelihood nor recognising an act moves them the right way. Whom it reached the model says itself: the gold may
+    tell there what the person needs.
     """
-    asked = [_effects(edit, tokenizer) for each in siblings for edit in each.edits]
+    edits = [edit for each in siblings for edit in each.edits]
+    answers = [answer.told.asked for edit in edits for answer in edit]
+    impact = tokenizer.chain.fields[Field.IMPACT]
+    halves = iter(first_halves(writer, answers, tokenizer))
+    asked = []
+    for edit in edits:
+        before = [answer.told.asked + _through(next(halves), impact) for answer in edit]
+        asked.append(_effects(edit, before, tokenizer, table=table))
     scores = iter(likelihood.score([question for each in asked for question in each.questions]))
     moved = []
     for each in asked:
@@ -56,12 +69,18 @@ def _odds(scores: Sequence[float], asked: _Effects) -> float:
     return log_odds(scores[: asked.opening], scores[asked.opening :])
 
 
-def _effects(edit: tuple[Answer, Answer], tokenizer: ChainTokenizer) -> _Effects:
+def _effects(
+    edit: tuple[Answer, Answer], before: Sequence[Ids], tokenizer: ChainTokenizer, *, table: Table
+) -> _Effects:
     opening, closing = (
-        list(dict.fromkeys(text for answer in edit for text in impacts(answer.gold, opens=opens)))
+        list(dict.fromkeys(text for answer in edit for text in impacts(answer.gold, opens=opens, table=table)))
         for opens in (True, False)
     )
-    fields = tokenizer.chain.fields
     # The marker that ends the field belongs to the text: without it a beginning would count as the whole.
-    told: tuple[Ids, ...] = tuple((*tokenizer.encode(text), fields[Field.RIPPLES]) for text in (*opening, *closing))
-    return _Effects([Question(answer.told.before(fields[Field.IMPACT]), told) for answer in edit], len(opening))
+    ripples = tokenizer.chain.fields[Field.RIPPLES]
+    told: tuple[Ids, ...] = tuple((*tokenizer.encode(text), ripples) for text in (*opening, *closing))
+    return _Effects([Question(prefix, told) for prefix in before], len(opening))
+
+
+def _through(half: Ids, marker: int) -> Ids:
+    return half[: half.index(marker) + 1]

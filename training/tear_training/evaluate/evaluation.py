@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 
+from tear_chain.manifest import EFFECTIVE_CONFIG
 from tear_training.evaluate.bag_of_words import StrengthWords
 from tear_training.evaluate.behaviour import own_drafts, supplied_drafts
 from tear_training.evaluate.bootstrap import RESAMPLES
@@ -34,7 +35,6 @@ from tear_training.world_table import TABLES, TableName
 SEED = 20261122
 """Of the situations, which no training configuration here draws with it, and of the bootstrap."""
 SITUATIONS = 240
-_RECORDED_CONFIG = "training.yaml"
 
 
 def evaluate(
@@ -73,7 +73,7 @@ def evaluate(
 
 def table_of(adapter: Path | None) -> TableName:
     """The world's table that an adapter was trained on, as its run recorded it; `balanced` where nothing says so."""
-    recorded = None if adapter is None else adapter / _RECORDED_CONFIG
+    recorded = None if adapter is None else adapter / EFFECTIVE_CONFIG
     if recorded is None or not recorded.is_file():
         return "balanced"
     config = yaml.safe_load(recorded.read_text(encoding="utf-8"))
@@ -100,9 +100,9 @@ def _world_suite(
     with _told("D1 pairs", console):
         columns |= whole_scenes(scorer, siblings)
     with _told("D2 hard pairs", console):
-        columns |= hard_pairs(scorer, siblings, tokenizer, words=words)
+        columns |= hard_pairs(scorer, writer, siblings, tokenizer, words=words)
     with _told("D3 direction", console):
-        columns |= directions(scorer, siblings, tokenizer)
+        columns |= directions(scorer, writer, siblings, tokenizer, table=world.table)
     with _told("D4 cause", console):
         tried = trials(writer, siblings, tokenizer)
         columns |= causes(writer, tried, tokenizer, table=world.table, situations=len(siblings))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tear_chain.conversation import Conversation, Message, Role
 from tear_chain.format import ChainIds, Ids, SceneIds, render, witness_prompt
@@ -12,6 +13,8 @@ from tear_chain.words import Field
 from tear_training.evaluate.scorer import Question
 from tear_training.rows import Row
 from tear_training.world import Gold, World
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,6 @@ class Told:
     asked: Ids
     """All that stands before the scene: conversation, answer, and the marker that asks for the scene."""
     scene: Ids
-
-    def before(self, marker: int) -> Ids:
-        """The chain up to a marker of the scene, with it."""
-        return self.asked + self.scene[: self.scene.index(marker) + 1]
 
     def after(self, marker: int) -> Ids:
         """What follows that marker in the scene."""
@@ -101,7 +100,13 @@ def elsewhere(answer: Answer, other: Answer, tokenizer: ChainTokenizer) -> Told:
     """The same answer and scene with another's situation before them: what the answer tells by itself."""
     told = answer.told
     asked = witness_prompt(tokenizer.chain, other.told.prompt, told.draft)
-    return Told(told.row, other.told.prompt, told.draft, asked, told.scene)
+    return replace(told, prompt=other.told.prompt, asked=asked)
+
+
+def shifted(items: Sequence[ItemT]) -> list[ItemT]:
+    """For each item another one, each taken once: half way round."""
+    half = max(1, len(items) // 2)
+    return [*items[half:], *items[:half]]
 
 
 def scenes_after(told: Sequence[Told]) -> list[Question]:
@@ -109,7 +114,8 @@ def scenes_after(told: Sequence[Told]) -> list[Question]:
     return [Question(each.asked, tuple(other.scene for other in told)) for each in told]
 
 
-def ripples_after(told: Sequence[Told], tokenizer: ChainTokenizer) -> list[Question]:
-    """After each answer and its own immediate effect, what came later after each of them."""
+def ripples_after(told: Sequence[Told], halves: Sequence[Ids], tokenizer: ChainTokenizer) -> list[Question]:
+    """After each answer and what the model itself said of its immediate effect, what came later after each of them."""
     marker = tokenizer.chain.fields[Field.RIPPLES]
-    return [Question(each.before(marker), tuple(other.after(marker) for other in told)) for each in told]
+    later = tuple(each.after(marker) for each in told)
+    return [Question(each.asked + half, later) for each, half in zip(told, halves, strict=True)]

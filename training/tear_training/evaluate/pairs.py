@@ -15,8 +15,10 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bag_of_words import StrengthWords
 from tear_training.evaluate.bootstrap import Array, Columns
 from tear_training.evaluate.figures import COIN
-from tear_training.evaluate.items import Answer, Siblings, elsewhere, ripples_after, scenes_after
+from tear_training.evaluate.items import Answer, Siblings, elsewhere, ripples_after, scenes_after, shifted
+from tear_training.evaluate.runs import first_halves
 from tear_training.evaluate.scorer import Likelihood
+from tear_training.evaluate.writer import Writer
 
 
 def matched(first: Sequence[float], second: Sequence[float]) -> float:
@@ -48,28 +50,43 @@ def whole_scenes(likelihood: Likelihood, siblings: Sequence[Siblings]) -> Column
 
 
 def hard_pairs(
-    likelihood: Likelihood, siblings: Sequence[Siblings], tokenizer: ChainTokenizer, *, words: StrengthWords
+    likelihood: Likelihood,
+    writer: Writer,
+    siblings: Sequence[Siblings],
+    tokenizer: ChainTokenizer,
+    *,
+    words: StrengthWords,
 ) -> Columns:
     """D2's columns: two answers of one valence, one landing strongly and one weakly.
 
-    Each stands with its own immediate effect before it; what must be told is which later course belongs to which.
-    Scenes that name the act would be matched to it by the answer alone, so these parts are given and not asked. How
-    strongly an act lands depends on the need and the person. `d2_answer_only` asks the same with the situation of
-    another before the answers, `d2_bag_of_words` a naive Bayes that was shown which words land strongly.
+    What must be told is which later course belongs to which, after what the model itself says of the immediate effect:
+    a gold scene's first half may name the act or what the person needs, and could be matched to the answer without a
+    look at the situation. `d2_answer_only` asks the same with the situation of another before the answers, first half
+    and all; `d2_bag_of_words` asks a naive Bayes that was shown which words land strongly.
     """
     pairs = [[pair for pair in each.same if is_hard(pair)] for each in siblings]
-    own = [ripples_after([answer.told for answer in pair], tokenizer) for found in pairs for pair in found]
+    others = shifted(siblings)
+    own = [answer.told for found in pairs for pair in found for answer in pair]
     alone = [
-        ripples_after([elsewhere(answer, other.opening[0], tokenizer) for answer in pair], tokenizer)
-        for found, other in zip(pairs, [*siblings[1:], *siblings[:1]], strict=True)
+        elsewhere(answer, other.opening[0], tokenizer)
+        for found, other in zip(pairs, others, strict=True)
         for pair in found
+        for answer in pair
     ]
-    scores = likelihood.score(list(chain.from_iterable((*own, *alone))))
+    told = own + alone
+    halves = first_halves(writer, [each.asked for each in told], tokenizer)
+    asked = [
+        question
+        for place in range(0, len(told), 2)
+        for question in ripples_after(told[place : place + 2], halves[place : place + 2], tokenizer)
+    ]
+    scores = likelihood.score(asked)
     outcomes = [matched(*scores[place : place + 2]) for place in range(0, len(scores), 2)]
+    count = len(own) // 2
     by_words = [words.told_apart(*pair) for found in pairs for pair in found]
     return {
-        "d2": _by_situation(outcomes[: len(own)], pairs),
-        "d2_answer_only": _by_situation(outcomes[len(own) :], pairs),
+        "d2": _by_situation(outcomes[:count], pairs),
+        "d2_answer_only": _by_situation(outcomes[count:], pairs),
         "d2_bag_of_words": _by_situation(by_words, pairs),
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tear_chain.format import Ids, draft_prompt, revised_prompt, witness_prompt
 from tear_chain.parser import WitnessParser
 from tear_chain.tokenizer import ChainTokenizer
-from tear_chain.words import Decision
+from tear_chain.words import Decision, Field
 from tear_training.evaluate.writer import Writer
 
 DRAFT_LIMIT = 96
@@ -48,6 +48,21 @@ def witness(
     for prompt, text, tokens in zip(prompts, drafts, writer.write(asked, stop=ends, limit=WITNESS_LIMIT), strict=True):
         decision = decisions.get(tokens[-1]) if tokens else None
         found.append(Witnessed(prompt, text, _without(tokens, ends), decision, _is_well_formed(tokens, tokenizer)))
+    return found
+
+
+def first_halves(writer: Writer, asked: Sequence[Ids], tokenizer: ChainTokenizer) -> list[Ids]:
+    """What the model says of each answer's immediate effect, up to and with the marker that asks for what came later.
+
+    Where it never comes to a marker, the marker is set, so that every half can be gone on from.
+    """
+    chain = tokenizer.chain
+    ripples, impact = chain.fields[Field.RIPPLES], chain.fields[Field.IMPACT]
+    ends = frozenset((ripples, chain.end, *chain.decisions.values()))
+    found = []
+    for tokens in writer.write(asked, stop=ends, limit=WITNESS_LIMIT):
+        half = _without(tokens, ends)
+        found.append((*half, *(() if impact in half else (impact,)), ripples))
     return found
 
 

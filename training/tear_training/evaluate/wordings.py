@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from tear_training.world import Gold
-from tear_training.world_table import ACTS, Act
+from tear_training.world_table import ACTS, Act, Table
+from tear_training.world_text import ABOUT, GIVEN, VALENCE_RESTATED
 from tear_training.world_text import ACTS as ACT_TEXTS
-from tear_training.world_text import VALENCE_RESTATED
 
 _ENOUGH = 0.6
 """The share of a wording's fixed letters that an answer must hold: a small model garbles what fills the slots, and
@@ -28,11 +28,14 @@ def read_act(answer: str) -> Act | None:
     return nearest[0] if best >= _ENOUGH and len(nearest) == 1 else None
 
 
-def impacts(gold: Gold, *, opens: bool) -> tuple[str, ...]:
-    """All ways to tell that this answer opened, or that it closed: those that name its act and those that do not."""
-    act = ACT_TEXTS[gold.act]
-    templates = (*(act.opened if opens else act.closed), *VALENCE_RESTATED[1 if opens else -1])
-    return tuple(template.format_map(gold.slots) for template in templates)
+def impacts(gold: Gold, *, opens: bool, table: Table) -> tuple[str, ...]:
+    """All ways in which the world tells that this answer opened, or that it closed."""
+    if table.weave is None:
+        act = ACT_TEXTS[gold.act]
+        return tuple(template.format_map(gold.slots) for template in (act.opened if opens else act.closed))
+    given = table.weave.acts[gold.act]
+    half = f"{GIVEN[given.way]} {ABOUT[given.about]}."
+    return tuple(f"{half} {told}".format_map(gold.slots) for told in VALENCE_RESTATED[1 if opens else -1])
 
 
 @cache
