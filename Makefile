@@ -101,7 +101,7 @@ nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
 
 eval: $(READY) ## Score whether nano's adapter sees what its words do (a few minutes)
-	$(BIN)/tear eval $(NANO)/adapter --base $(NANO)/base --curated training/data/curated.jsonl $(EVAL)
+	$(BIN)/tear eval $(NANO)/adapter --base $(NANO)/base --table leaning --curated training/data/curated.jsonl $(EVAL)
 
 lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra qlora --extra trackers --extra data --extra dev --python-version 3.11 \
