@@ -14,7 +14,7 @@ from tear_chain.errors import AdapterError, BaseError
 from tear_chain.manifest import MANIFEST_FILE, Manifest
 from tear_chain.prepared import CARD_FILE, PreparedBase
 from tear_training.config import TrainConfig, load_config
-from tear_training.model_card import render_card
+from tear_training.model_card import remeasure, render_card
 
 ROOT = Path(__file__).parents[2]
 NANO = ROOT / "training" / "nano"
@@ -106,6 +106,15 @@ def test_an_order_that_is_not_served_is_said_and_not_offered(
     card = render_card(manifest.model_copy(update={"order": "witness_first"}), config, base=base)
     assert "does not run the order `witness_first`" in card
     assert "tear serve --base" not in card
+
+
+def test_new_figures_replace_the_old_ones_and_nothing_else(
+    manifest: Manifest, config: TrainConfig, base: PreparedBase
+) -> None:
+    measured = manifest.model_copy(update={"metrics": {**manifest.metrics, "cas": 0.25}})
+    card = render_card(manifest, config, base=base)
+    assert remeasure(card, measured) == render_card(measured, config, base=base) != card
+    assert remeasure("# A card of one's own\n", measured) == "# A card of one's own\n"
 
 
 def test_harmful_targets_are_said_at_the_top(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> None:

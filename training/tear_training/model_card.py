@@ -12,6 +12,7 @@ from tear_chain.prepared import PreparedBase
 from tear_training.config import TrainConfig
 from tear_training.fetch import HUB_ID
 
+_MEASURED = "## What was measured\n"
 _LIMITS = """\
 - It foresees stories, not facts: a weight is what rows like those above would say of an answer, not what a person
   will feel.
@@ -50,13 +51,21 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
             ("Pass", "Steps", "Learning rate", "λ"),
             [(p.name, p.steps, f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
         ),
-        "## What was measured\n",
-        _table(("Held-out figure", "Value"), [(f"`{k}`", f"{v:.4g}") for k, v in manifest.metrics.items()]),
+        _MEASURED,
+        _measured(manifest),
         "## Limits\n",
         _LIMITS,
         _serving(manifest, base),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def remeasure(card: str, manifest: Manifest) -> str:
+    """The card with the figures that the manifest has now; one whose table of figures is gone stays as it is."""
+    before, heading, rest = card.partition(_MEASURED)
+    if not heading:
+        return card
+    return "\n".join((before + heading, _measured(manifest), "## " + rest.partition("\n## ")[2]))
 
 
 def _head(manifest: Manifest, base: PreparedBase) -> dict[str, Any]:
@@ -139,6 +148,10 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{made}")
 
 Both only continue token ids: it is The Tear that puts the chain's control tokens together as ids.
 """
+
+
+def _measured(manifest: Manifest) -> str:
+    return _table(("Held-out figure", "Value"), [(f"`{k}`", f"{v:.4g}") for k, v in manifest.metrics.items()])
 
 
 def _ramp(start: float, end: float) -> str:

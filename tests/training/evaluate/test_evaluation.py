@@ -137,6 +137,15 @@ def test_marks_are_laid_over_the_metrics_and_the_version_stays(report: EvalRepor
     assert {"cas", "cas_low", "cas_high", "d2", "d3", "d4_gain"} <= after.metrics.keys()
 
 
+def test_marks_stand_in_the_model_card_too(report: EvalReport, adapter: Path) -> None:
+    card = adapter / "README.md"
+    card.write_text("# Mine\n\n## What was measured\n\nNothing yet.\n\n## Limits\n\n- Many.\n")
+    after = write_marks(adapter, report)
+    assert card.read_text().startswith("# Mine\n\n## What was measured\n\n| Held-out figure | Value |\n")
+    assert all(f"| `{name}` | {value:.4g} |" in card.read_text() for name, value in after.metrics.items())
+    assert card.read_text().endswith("\n## Limits\n\n- Many.\n")
+
+
 def test_marks_of_another_adapter_are_refused(report: EvalReport, adapter: Path) -> None:
     with pytest.raises(AdapterError, match="of adapter 0000"):
         write_marks(adapter, report.model_copy(update={"adapter": "0000"}))
