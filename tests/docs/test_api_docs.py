@@ -15,7 +15,7 @@ from docs.pages import objects, read
 from folders import build_house
 from stories import KEPT, REVISED, STORIES, Story, get, play, post, service_over
 
-from tear_chain.errors import ArtifactError, BaseError, DataError, TearError, TrainingError
+from tear_chain.errors import ArtifactError, BaseError, DataError, TearError, TrainingError, TrainingInterrupted
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.wire import EVENT_NAMES, load_event, load_reflection
 from tear_chain.words import Outcome, Problem, Stage, Status
@@ -177,7 +177,7 @@ def errors(kind: type[TearError]) -> Iterator[type[TearError]]:
     """The family below `kind`, as far as a reply can tell of it: the rest is for commands and the start alone."""
     for child in kind.__subclasses__():
         if child.__module__.startswith(("tear_chain", "tear_server")):
-            if child not in (ArtifactError, BaseError, DataError, JournalError, TrainingError):
+            if child not in (ArtifactError, BaseError, DataError, JournalError, TrainingError, TrainingInterrupted):
                 yield child
             yield from errors(child)
 

@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import Ministral3ForCausalLM
+from transformers import BitsAndBytesConfig, Ministral3ForCausalLM
 from transformers.utils import logging
 
 from tear_chain.artifact import open_to_others
 from tear_chain.errors import BaseError
 from tear_chain.prepared import PreparedBase
-from tear_training.config import LoraSettings
+from tear_training import ranks
+from tear_training.config import BaseWeights, LoraSettings
 
 _SHORT = 512
 """Up to this length plain attention beats the blocked kernel on a CPU (1.3 times at 140 tokens)."""
 
 
-def load_base(folder: Path, *, longest: int) -> Ministral3ForCausalLM:
-    """The prepared base's weights in float32, for rows of up to `longest` tokens."""
+def load_base(
+    folder: Path, *, longest: int, weights: BaseWeights = "float32", gradient_checkpointing: bool = False
+) -> Ministral3ForCausalLM:
+    """The prepared base with its weights held as `weights` says, for rows of up to `longest` tokens."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     attention = "eager" if longest <= _SHORT and not torch.cuda.is_available() else "sdpa"
     try:
-        model = Ministral3ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+        model = Ministral3ForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32 if weights == "float32" else torch.bfloat16,
+            attn_implementation=attention,
+            **(_four_bits() if weights == "nf4" else {}),
+        )
     except (OSError, ValueError, RuntimeError) as exc:
         raise BaseError(f"{folder} cannot be loaded: {exc}.") from exc
+    except ImportError as exc:
+        raise BaseError(f"base_weights nf4 needs bitsandbytes: pip install 'the-tear[qlora]' ({exc}).") from exc
+    for module in model.modules():
+        # On a CPU bitsandbytes would repack what an evaluation reads, and no gradient can pass what is repacked.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010 - mypy knows tensors and modules only
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     return model
+
+
+def _four_bits() -> dict[str, Any]:
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    # Packed weights are made where they are used: each process has its own card.
+    return {"quantization_config": config, "device_map": {"": ranks.device()}}
 
 
 def add_adapter(model: Ministral3ForCausalLM, settings: LoraSettings, *, seed: int) -> PeftModel:

@@ -3,67 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tear_chain.errors import TrainingError
 from tear_chain.format import SegmentKind
+from tear_chain.tokens import ChainTokens
 from tear_training.adapter import ChainModel
+from tear_training.arguments import training_arguments
 from tear_training.config import Pass, TrainConfig
 from tear_training.examples import Batch, Example, Examples, collate
+from tear_training.heldout import held_out
 from tear_training.loss import DualLoss, Objective, dual_loss, segment_counts, segment_sums, token_nll
+from tear_training.run_state import CheckpointingTrainer, last_checkpoint
 
 
-class DualTrainer(Trainer):
+class DualTrainer(CheckpointingTrainer):
     """Hugging Face's loop with the dual-objective loss: every division is by the counts of the whole step."""
 
     # The loss comes divided by the whole step's counts; Trainer must not divide it once more.
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, model: ChainModel, examples: Sequence[Example], *, pass_: Pass, config: TrainConfig, pad: int, out: Path
+        self,
+        model: ChainModel,
+        examples: Sequence[Example],
+        *,
+        validation: Sequence[Example],
+        pass_: Pass,
+        config: TrainConfig,
+        tokens: ChainTokens,
+        folder: Path,
     ) -> None:
         steps = len(examples) // config.batching.rows_per_step
-        arguments = TrainingArguments(
-            output_dir=str(out),
-            num_train_epochs=1,
-            per_device_train_batch_size=config.batching.micro_rows,
-            gradient_accumulation_steps=config.batching.rows_per_step // config.batching.micro_rows,
-            # The order was drawn by `choose_rows`, and a run must be repeatable from it.
-            train_sampling_strategy="sequential",
-            learning_rate=pass_.learning_rate,
-            lr_scheduler_type="cosine_with_min_lr",
-            lr_scheduler_kwargs={"min_lr_rate": pass_.floor},
-            warmup_steps=math.ceil(pass_.warmup * steps),
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.max_grad_norm,
-            seed=config.seed,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
-        )
         super().__init__(
             model=model,
-            args=arguments,
+            args=training_arguments(pass_, config, steps=steps, folder=folder),
             train_dataset=Examples(examples),
-            data_collator=lambda chosen: dict(collate(chosen, pad=pad)),
+            eval_dataset=Examples(validation),
+            data_collator=lambda chosen: dict(collate(chosen, pad=tokens.end)),
         )
         self.remove_callback(PrinterCallback)
         self.pass_ = pass_
         self.objective: Objective = objective_of(config)
         self.step = StepTotals()
         self._examples = examples
+        self._validation = validation
+        self._tokens = tokens
+        self._folder = folder
         self._rows_per_step = config.batching.rows_per_step
+        if config.evaluation.patience is not None:
+            self.add_callback(EarlyStoppingCallback(config.evaluation.patience))
 
     @property
     def lambda_(self) -> float:
@@ -98,11 +94,31 @@ class DualTrainer(Trainer):
         total: Tensor = loss.total * self.accelerator.num_processes
         return total
 
-    def whereabouts(self) -> str:
-        """Pass, step and rows at hand, for an error message."""
-        step = self.state.global_step
+    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
+        """Held-out figures of the model as it is; Trainer's own evaluation would average means of batches."""
+        figures = held_out(self._chain, self._validation, self._tokens, objective=self.objective)
+        metrics = {f"eval_{name}": value for name, value in figures.items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add a step's two losses and λ to what is told of it, so that they reach every tracker."""
+        if "grad_norm" in logs:
+            if self.accelerator.num_processes > 1:
+                self.step.add_up(lambda sums: self.accelerator.reduce(sums, reduction="sum"))
+            step = self.step
+            logs |= {"loss": step.total, "response": step.response, "consequence": step.consequence}
+            logs["lambda"] = step.lambda_
+        super().log(logs, start_time)
+
+    def whereabouts(self, *, steps_done: int | None = None) -> str:
+        """Pass, step and rows at hand and the last good checkpoint, for an error message."""
+        step = self.state.global_step if steps_done is None else steps_done
         rows = self._examples[step * self._rows_per_step : (step + 1) * self._rows_per_step]
-        return f"in pass {self.pass_.name}, step {step + 1}, on rows {', '.join(row.row_id for row in rows)}"
+        where = f"in pass {self.pass_.name}, step {step + 1}, on rows {', '.join(row.row_id for row in rows)}"
+        last = last_checkpoint(self._folder)
+        return where + (f"; the last good checkpoint is {last.folder}" if last else "; the pass has no checkpoint yet")
 
     @property
     def _chain(self) -> ChainModel:
@@ -115,6 +131,7 @@ class DualTrainer(Trainer):
 class StepTotals:
     """What one optimizer step came to, added up over its micro-batches."""
 
+    lambda_: float = 0.0
     response: float = 0.0
     consequence: float = 0.0
     total: float = 0.0
@@ -128,6 +145,12 @@ class StepTotals:
         self.total += loss.total.item()
         self.learned = int(counts.sum())
         self.positions += positions
+
+    def add_up(self, over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Turn a rank's own sums into those of all ranks."""
+        mine = torch.tensor([self.response, self.consequence, self.total, self.positions], dtype=torch.float64)
+        self.response, self.consequence, self.total, positions = over_ranks(mine).tolist()
+        self.positions = int(positions)
 
 
 def objective_of(config: TrainConfig) -> Objective:
