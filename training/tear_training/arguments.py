@@ -22,6 +22,7 @@ def training_arguments(pass_: Pass, config: TrainConfig, *, steps: int, folder: 
     evaluation = config.evaluation
     arguments = TrainingArguments(
         output_dir=str(folder),
+        use_cpu=ranks.on_cpu(),
         num_train_epochs=1,
         per_device_train_batch_size=config.batching.micro_rows,
         gradient_accumulation_steps=micro_batches(config, processes=ranks.count()),

@@ -35,12 +35,15 @@ def train_command(
     with _told_in_a_sentence() as console:
         # Where it is installed it speaks of a kernel for CPUs that it could not fetch, wanted or not.
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        from tear_training import ranks
         from tear_training.config import load_config
         from tear_training.train import train
 
         parsed = load_config(config, overrides=overrides or [])
         manifest = train(parsed, base, out, folder=config.parent, force=force, resume=resume, console=console)
-        console.print(f"Adapter {manifest.name} {manifest.version} is in {out}.")
+        if ranks.is_first():
+            console.print(f"Adapter {manifest.name} {manifest.version} is in {out}.")
+        ranks.close()
 
 
 @base_app.command("prepare")

@@ -49,6 +49,8 @@ class DualTrainer(CheckpointingTrainer):
             eval_dataset=Examples(validation),
             data_collator=lambda chosen: dict(collate(chosen, pad=tokens.end)),
         )
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise TrainingError("The base is held whole by every process: sharding it (FSDP, DeepSpeed) is not built.")
         self.remove_callback(PrinterCallback)
         self.pass_ = pass_
         self.objective: Objective = objective_of(config)

@@ -9,24 +9,24 @@ from accelerate.utils import reduce  # type: ignore[import-untyped]
 
 def count() -> int:
     """How many processes train together."""
-    return int(PartialState().num_processes)
+    return int(_state().num_processes)
 
 
 def is_first() -> bool:
     """Whether this is the process that writes and speaks."""
-    return bool(PartialState().is_main_process)
+    return bool(_state().is_main_process)
 
 
 def device() -> torch.device:
     """Where this process computes."""
-    found = PartialState().device
+    found = _state().device
     assert isinstance(found, torch.device)
     return found
 
 
 def wait_for_all() -> None:
     """Return when every process has come here."""
-    PartialState().wait_for_everyone()
+    _state().wait_for_everyone()
 
 
 def any_says(yes: bool) -> bool:
@@ -38,4 +38,13 @@ def any_says(yes: bool) -> bool:
 
 def close() -> None:
     """Part from the others, at the end of a command."""
-    PartialState().destroy_process_group()
+    _state().destroy_process_group()
+
+
+def on_cpu() -> bool:
+    """Whether there is no accelerator; accelerate joins processes on CPUs only if it is told."""
+    return not torch.accelerator.is_available()
+
+
+def _state() -> PartialState:
+    return PartialState(cpu=on_cpu())
