@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from tear_chain.errors import DataError
 from tear_training.arguments import PROJECT
 from tear_training.upkeep import Tracker
 
+CURVES = "tensorboard"
+"""TensorBoard's folder beside the adapter, with one of its runs for each pass."""
+
 
 def check_trackers(names: Sequence[Tracker]) -> None:
     """Raise `DataError` naming the trackers that are asked for and not installed."""
-    missing = [name for name in names if find_spec(name) is None]
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise DataError(
             f"trackers: {', '.join(missing)} not installed. Install them with `pip install 'the-tear[trackers]'`, "
@@ -31,11 +34,13 @@ def tracking(names: Sequence[Tracker], out: Path, *, run: str) -> Iterator[None]
     is how somebody says that his figures may go to their server.
     """
     with _environment(_settings(out, run) if names else {}):
-        yield
-    if "wandb" in names:
-        import wandb
+        try:
+            yield
+        finally:
+            if "wandb" in names:
+                import wandb
 
-        wandb.finish()
+                wandb.finish()
 
 
 def _settings(out: Path, run: str) -> Mapping[str, str]:
@@ -45,7 +50,7 @@ def _settings(out: Path, run: str) -> Mapping[str, str]:
         "WANDB_PROJECT": PROJECT,
         "WANDB_SILENT": "true",
         "WANDB_ERROR_REPORTING": "false",
-        "TENSORBOARD_LOGGING_DIR": str(out / "tensorboard" / run),
+        "TENSORBOARD_LOGGING_DIR": str(out / CURVES / run),
         "GRADIO_ANALYTICS_ENABLED": "False",
     }
 

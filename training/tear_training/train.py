@@ -37,7 +37,7 @@ from tear_training.examples import Example, encode_row
 from tear_training.heldout import held_out
 from tear_training.interruption import Interruption, StopWhenAsked
 from tear_training.rows import Row
-from tear_training.run_log import EVALUATION_LOG, LOGS, STEP_LOG, RunLog
+from tear_training.run_log import LOGS, RunLog
 from tear_training.run_state import (
     CHECKPOINTS,
     EFFECTIVE_CONFIG,
@@ -50,7 +50,7 @@ from tear_training.run_state import (
 )
 from tear_training.sources import is_non_commercial, read_sources
 from tear_training.step_report import StepReport, step_bar
-from tear_training.trackers import check_trackers, tracking
+from tear_training.trackers import CURVES, check_trackers, tracking
 
 _OUR_FILES = (MANIFEST_FILE, WEIGHTS_FILE, CONFIG_FILE, EFFECTIVE_CONFIG, *LOGS)
 _HARM_WARNING = (
@@ -153,20 +153,21 @@ def _run_pass(
         )
         for place in sorted(set(order))
     }
-    trainer = DualTrainer(
-        model,
-        [encoded[place] for place in order],
-        validation=validation,
-        pass_=pass_,
-        config=config,
-        tokens=tokenizer.chain,
-        folder=state,
-    )
     writes = ranks.is_first()
-    logs = {"steps": RunLog(out / STEP_LOG, writes=writes), "evaluations": RunLog(out / EVALUATION_LOG, writes=writes)}
-    trainer.add_callback(StepReport(trainer, **logs, bar=bar))
-    trainer.add_callback(StopWhenAsked(interruption))
+    # Trackers look around when the trainer is made.
     with tracking(config.trackers, out, run=pass_.name):
+        trainer = DualTrainer(
+            model,
+            [encoded[place] for place in order],
+            validation=validation,
+            pass_=pass_,
+            config=config,
+            tokens=tokenizer.chain,
+            folder=state,
+        )
+        steps, evaluations = (RunLog(out / name, writes=writes) for name in LOGS)
+        trainer.add_callback(StepReport(trainer, steps=steps, evaluations=evaluations, bar=bar))
+        trainer.add_callback(StopWhenAsked(interruption))
         trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
     return close_pass(pass_, config, model.peft, folder=state)
 
@@ -183,8 +184,8 @@ def _open_folder(out: Path, *, force: bool) -> None:
             raise AdapterError(f"{out} holds a training run already. Use --force to replace it{further}.")
         for name in _OUR_FILES:
             (out / name).unlink(missing_ok=True)
-        if (out / CHECKPOINTS).is_dir():
-            shutil.rmtree(out / CHECKPOINTS)
+        for name in (CHECKPOINTS, CURVES):
+            shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
 
 
