@@ -26,12 +26,11 @@ def load_base(
 ) -> Ministral3ForCausalLM:
     """The prepared base with its weights held as `weights` says, for rows of up to `longest` tokens."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    attention = "eager" if longest <= _SHORT and not torch.cuda.is_available() else "sdpa"
     try:
         model = Ministral3ForCausalLM.from_pretrained(
             folder,
             dtype=torch.float32 if weights == "float32" else torch.bfloat16,
-            attn_implementation=attention,
+            attn_implementation=attention_for(longest),
             **(_four_bits() if weights == "nf4" else {}),
         )
     except (OSError, ValueError, RuntimeError) as exc:
@@ -45,6 +44,11 @@ def load_base(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model
+
+
+def attention_for(longest: int) -> str:
+    """The kernel for rows of up to `longest` tokens."""
+    return "eager" if longest <= _SHORT and not torch.cuda.is_available() else "sdpa"
 
 
 def _four_bits() -> dict[str, Any]:

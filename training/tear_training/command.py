@@ -27,6 +27,9 @@ def train_command(
         list[str] | None, typer.Option("--set", help="Override a setting: key.path=value; may be repeated.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that OUT holds.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, with memory and time; train and write nothing.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that OUT holds, or begin it if there is none.")
     ] = False,
@@ -40,6 +43,11 @@ def train_command(
         from tear_training.train import train
 
         parsed = load_config(config, overrides=overrides or [])
+        if dry_run:
+            from tear_training.plan import plan_run, show_plan
+
+            show_plan(plan_run(parsed, base, folder=config.parent), parsed, console)
+            return
         manifest = train(parsed, base, out, folder=config.parent, force=force, resume=resume, console=console)
         if ranks.is_first():
             console.print(f"Adapter {manifest.name} {manifest.version} is in {out}.")

@@ -30,12 +30,12 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
 from tear_training import ranks
 from tear_training.adapter import ChainModel, add_adapter, load_base, save_adapter
-from tear_training.arrange import choose_rows
 from tear_training.config import Pass, TrainConfig, save_config
 from tear_training.dual_trainer import DualTrainer, objective_of
 from tear_training.examples import Example, encode_row
 from tear_training.heldout import held_out
 from tear_training.interruption import Interruption, StopWhenAsked
+from tear_training.lesson import lesson
 from tear_training.rows import Row
 from tear_training.run_log import LOGS, RunLog
 from tear_training.run_state import (
@@ -141,24 +141,12 @@ def _run_pass(
     last = last_checkpoint(state)
     if last is not None and last.ends_pass:
         return close_pass(pass_, config, model.peft, folder=state)
-    order = choose_rows(rows, pass_, batching=config.batching, seed=config.seed)
-    encoded = {
-        place: encode_row(
-            rows[place],
-            tokenizer,
-            context=context,
-            fields=pass_.fields,
-            with_decision=pass_.decisions,
-            allow_harmful_targets=config.allow_harmful_targets,
-        )
-        for place in sorted(set(order))
-    }
     writes = ranks.is_first()
     # Trackers look around when the trainer is made.
     with tracking(config.trackers, out, run=pass_.name):
         trainer = DualTrainer(
             model,
-            [encoded[place] for place in order],
+            lesson(pass_, config, rows, tokenizer, context=context),
             validation=validation,
             pass_=pass_,
             config=config,
