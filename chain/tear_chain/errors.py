@@ -19,6 +19,7 @@ TearError
 │   └── DataError           rows or a configuration that cannot be used
 ├── HubError                a model hub cannot be reached, or refuses
 ├── TrainingError           a training run that had to stop
+│   └── TrainingInterrupted because it was asked to
 ├── EngineError             the engine failed while it worked
 │   ├── EngineDead          the engine is gone; nothing can be generated
 │   │   ├── EngineAway      but it is being started anew
@@ -178,6 +179,13 @@ class TrainingError(TearError):
     """A training run had to stop; the message says at which step and on which rows."""
 
     code = "training_error"
+
+
+class TrainingInterrupted(TrainingError):
+    """A training run stopped because it was asked to; its state is on disk."""
+
+    code = "training_interrupted"
+    hint = "The same command with --resume goes on from there."
 
 
 class EngineError(TearError):

@@ -40,6 +40,10 @@ class PassRecord(Card):
     learning_rate: float
     lambda_start: float
     lambda_end: float
+    kept_step: int | None = None
+    """The step whose weights the pass ended with, where the best were kept; else they are its last."""
+    kept_nll_consequence: float | None = None
+    """The held-out consequence loss of that step, for which it was kept."""
 
 
 class Manifest(Card):

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 import tear_client
-from tear_chain.errors import ArtifactError, BaseError, DataError, TearError, TrainingError
+from tear_chain.errors import ArtifactError, BaseError, DataError, TearError, TrainingError, TrainingInterrupted
 from tear_client.errors import CODES, BadRequest, NotFound, RateLimited, ServerFailed, Unavailable, refusal_class
 from tear_server.api.problems import CODES as FRAMEWORK_CODES
 from tear_server.api.problems import STATUSES
 from tear_server.journal.errors import JournalError
 
-ELSEWHERE = (ArtifactError, BaseError, DataError, JournalError, TrainingError)
+ELSEWHERE = (ArtifactError, BaseError, DataError, JournalError, TrainingError, TrainingInterrupted)
 """For commands and the start of a server alone."""
 
 

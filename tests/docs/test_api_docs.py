@@ -15,7 +15,15 @@ from docs.pages import objects, read
 from folders import build_house
 from stories import KEPT, REVISED, STORIES, Story, get, play, post, service_over
 
-from tear_chain.errors import ArtifactError, BaseError, DataError, HubError, TearError, TrainingError
+from tear_chain.errors import (
+    ArtifactError,
+    BaseError,
+    DataError,
+    HubError,
+    TearError,
+    TrainingError,
+    TrainingInterrupted,
+)
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.wire import EVENT_NAMES, load_event, load_reflection
 from tear_chain.words import Outcome, Problem, Stage, Status
@@ -173,11 +181,23 @@ async def test_the_page_names_every_event_of_a_response_and_no_other(tokenizer: 
 # Errors
 
 
+COMMANDS_OWN = (ArtifactError, BaseError, DataError, HubError, JournalError, TrainingError, TrainingInterrupted)
+"""What no reply can tell of."""
+
+
 def errors(kind: type[TearError]) -> Iterator[type[TearError]]:
     """The family below `kind`, as far as a reply can tell of it: the rest is for commands and the start alone."""
     for child in kind.__subclasses__():
         if child.__module__.startswith(("tear_chain", "tear_server")):
-            if child not in (ArtifactError, BaseError, DataError, HubError, JournalError, TrainingError):
+            if child not in (
+                ArtifactError,
+                BaseError,
+                DataError,
+                HubError,
+                JournalError,
+                TrainingError,
+                TrainingInterrupted,
+            ):
                 yield child
             yield from errors(child)
 

@@ -14,6 +14,7 @@ from true_shape import TEXT
 
 from tear_chain.words import Field
 from tear_training.config import Batching, LoraSettings, Pass, ResponseWeights, Source, TrainConfig, load_config
+from tear_training.upkeep import Checkpoints, Evaluation
 
 PAGE = read("training.md")
 TABLES: dict[str, type[BaseModel]] = {
@@ -21,6 +22,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "Key of a source": Source,
     "Key of `lora`": LoraSettings,
     "Key of `batching`": Batching,
+    "Key of `checkpoints`": Checkpoints,
+    "Key of `evaluation`": Evaluation,
     "Key of `response_weights`": ResponseWeights,
     "Key of a pass": Pass,
 }

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tear_chain.format import Order, SegmentKind
 from tear_chain.tokenizer import ChainTokenizer
+from tear_chain.tokens import ChainTokens
 from tear_training.adapter import ChainModel, add_adapter, load_base
 from tear_training.attention import BY_EXAMPLE, register
 from tear_training.config import LoraSettings, TrainConfig
@@ -28,6 +29,7 @@ from tear_training.rows import Row
 WITNESS = KINDS.index(SegmentKind.WITNESS)
 NORMALIZERS = ["segment", "token", "example"]
 STEPS = 3
+TOKENS = ChainTokens(draft=100, witness=101, fields={}, weights={}, decisions={}, end=2)
 Fresh = Callable[[], ChainModel]
 Run = tuple[list[float], Tensor]
 """The losses of a run's steps, and its adapter's weights at the end."""
@@ -98,7 +100,7 @@ def trainer_of(
     world = {"world": {"seed": 1, "split": "train", "rows": 8}}
     values = {"name": "tiny", "train": [world], "validation": [world], "passes": [only]}
     config = TrainConfig.model_validate({"batching": {"rows_per_step": 8, "micro_rows": 8}} | values | changes)
-    return DualTrainer(model, examples, pass_=config.passes[0], config=config, pad=2, out=out)
+    return DualTrainer(model, examples, validation=[], pass_=config.passes[0], config=config, tokens=TOKENS, folder=out)
 
 
 def naive(model: ChainModel, examples: Sequence[Example], normalize: str, lambda_: float) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import Ministral3ForCausalLM
+from transformers import BitsAndBytesConfig, Ministral3ForCausalLM
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs, prepare_fa_kwargs_from_position_ids
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
@@ -15,30 +16,62 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from tear_chain.artifact import open_to_others
 from tear_chain.errors import BaseError
 from tear_chain.prepared import PreparedBase
+from tear_training import ranks
 from tear_training.attention import BY_EXAMPLE, SHORT, register
-from tear_training.config import LoraSettings
+from tear_training.config import BaseWeights, LoraSettings
 
 
 def load_base(
-    folder: Path, *, longest: int, precision: str = "float32", is_packed: bool = False
+    folder: Path,
+    *,
+    longest: int,
+    precision: str = "float32",
+    is_packed: bool = False,
+    weights: BaseWeights = "float32",
+    gradient_checkpointing: bool = False,
 ) -> Ministral3ForCausalLM:
-    """The prepared base's weights in float32, for rows of up to `longest` tokens and products in `precision`."""
+    """The prepared base, held as `weights` says, for rows of up to `longest` tokens and products in `precision`."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    attention = _attention(longest, precision=precision, is_packed=is_packed)
+    attention = attention_for(longest, precision=precision, is_packed=is_packed)
     try:
-        model = Ministral3ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+        model = Ministral3ForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32 if weights == "float32" else torch.bfloat16,
+            attn_implementation=attention,
+            **(_four_bits() if weights == "nf4" else {}),
+        )
     except (OSError, ValueError, RuntimeError) as exc:
         raise BaseError(f"{folder} cannot be loaded: {exc}.") from exc
+    except ImportError as exc:
+        raise BaseError(f"base_weights nf4 needs bitsandbytes: pip install 'the-tear[qlora]' ({exc}).") from exc
+    for module in model.modules():
+        # On a CPU bitsandbytes would repack what an evaluation reads, and no gradient can pass what is repacked.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010 - mypy knows tensors and modules only
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     return model
 
 
-def _attention(longest: int, *, precision: str, is_packed: bool) -> str:
+def attention_for(longest: int, *, precision: str, is_packed: bool) -> str:
+    """The kernel for rows of up to `longest` tokens."""
     if precision == "bfloat16" and is_flash_attn_2_available():
         return "flash_attention_2"
     if is_packed:
         register()
         return BY_EXAMPLE
     return "eager" if longest <= SHORT and not torch.cuda.is_available() else "sdpa"
+
+
+def _four_bits() -> dict[str, Any]:
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    # Packed weights are made where they are used: each process has its own card.
+    return {"quantization_config": config, "device_map": {"": ranks.device()}}
 
 
 def add_adapter(model: Ministral3ForCausalLM, settings: LoraSettings, *, seed: int) -> PeftModel:

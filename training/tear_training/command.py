@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tear_chain.errors import TearError
+from tear_chain.errors import TearError, TrainingInterrupted
+
+_INTERRUPTED = 130
+"""What shells expect of a command that Ctrl-C ended."""
 
 base_app = typer.Typer(help="Make and check prepared bases.", no_args_is_help=True)
 
@@ -23,15 +27,31 @@ def train_command(
         list[str] | None, typer.Option("--set", help="Override a setting: key.path=value; may be repeated.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run that OUT holds.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, with memory and time; train and write nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that OUT holds, or begin it if there is none.")
+    ] = False,
 ) -> None:
     """Train an adapter with the dual-objective loss."""
     with _told_in_a_sentence() as console:
+        # Where it is installed it speaks of a kernel for CPUs that it could not fetch, wanted or not.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        from tear_training import ranks
         from tear_training.config import load_config
         from tear_training.train import train
 
         parsed = load_config(config, overrides=overrides or [])
-        manifest = train(parsed, base, out, folder=config.parent, force=force, console=console)
-        console.print(f"Adapter {manifest.name} {manifest.version} is in {out}.")
+        if dry_run:
+            from tear_training.plan import plan_run, show_plan
+
+            show_plan(plan_run(parsed, base, folder=config.parent), parsed, console)
+            return
+        manifest = train(parsed, base, out, folder=config.parent, force=force, resume=resume, console=console)
+        if ranks.is_first():
+            console.print(f"Adapter {manifest.name} {manifest.version} is in {out}.")
+        ranks.close()
 
 
 @base_app.command("prepare")
@@ -96,6 +116,9 @@ def _told_in_a_sentence() -> Iterator[Console]:
     """A console for the command; what The Tear names ends it with a sentence instead of a traceback."""
     try:
         yield Console()
+    except TrainingInterrupted as exc:
+        Console(stderr=True).print(exc.sentence(), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(_INTERRUPTED) from exc
     except TearError as exc:
         said = f"Error: {exc.sentence()}"
         Console(stderr=True).print(said, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from tear_chain.errors import DataError
 from tear_chain.format import Order
 from tear_chain.words import Field as SceneField
 from tear_training.splits import DataSplit
+from tear_training.upkeep import Checkpoints, Evaluation, Tracker
 from tear_training.world_table import TableName
 
 RANKS = (8, 16, 32, 64)
@@ -20,6 +21,7 @@ RANKS = (8, 16, 32, 64)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Normalize = Literal["segment", "token", "example"]
+BaseWeights = Literal["float32", "bfloat16", "nf4"]
 Projection = Literal["q", "k", "v", "o", "gate", "up", "down"]
 
 
@@ -158,9 +160,30 @@ class TrainConfig(_Closed):
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the matrix products; the adapter itself is always trained in float32."""
+    base_weights: BaseWeights = "float32"
+    """How the frozen base is held in memory: in 32, 16 or 4 bits a weight."""
+    gradient_checkpointing: bool = False
+    """Compute each layer once more on the way back, instead of keeping what it computed."""
+    checkpoints: Checkpoints = Checkpoints()
+    evaluation: Evaluation = Evaluation()
+    trackers: tuple[Tracker, ...] = ()
+    """Where the run can be followed, beside its own logs."""
     allow_harmful_targets: bool = False
     """Learn to say wounding answers too. Narrow harmful targets misalign small models broadly."""
     passes: tuple[Pass, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _multiplies_as_held(self) -> Self:
+        if self.base_weights != "float32" and self.precision == "float32":
+            raise ValueError(f"base_weights {self.base_weights} needs precision bfloat16")
+        return self
+
+    @model_validator(mode="after")
+    def _names_passes_apart(self) -> Self:
+        names = [each.name for each in self.passes]
+        if len(set(names)) < len(names):
+            raise ValueError("two passes have one name; their logs and checkpoints could not be told apart")
+        return self
 
 
 def load_config(path: Path, *, overrides: Sequence[str] = ()) -> TrainConfig:

@@ -3,71 +3,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tear_chain.errors import TrainingError
 from tear_chain.format import SegmentKind
+from tear_chain.tokens import ChainTokens
+from tear_training import ranks
 from tear_training.adapter import ChainModel
+from tear_training.arguments import training_arguments
 from tear_training.config import Pass, TrainConfig
 from tear_training.examples import Batch, Example, Examples, collate, collate_packed
+from tear_training.heldout import held_out
 from tear_training.loss import DualLoss, Objective, dual_loss, kind_sums, segment_counts, segment_sums, token_weights
 from tear_training.packing import micro_batches
+from tear_training.run_state import CheckpointingTrainer, last_checkpoint
 
 
-class DualTrainer(Trainer):
+class DualTrainer(CheckpointingTrainer):
     """Hugging Face's loop with the dual-objective loss: every division is by the counts of the whole step."""
 
     # The loss comes divided by the whole step's counts; Trainer must not divide it once more.
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, model: ChainModel, examples: Sequence[Example], *, pass_: Pass, config: TrainConfig, pad: int, out: Path
+        self,
+        model: ChainModel,
+        examples: Sequence[Example],
+        *,
+        validation: Sequence[Example],
+        pass_: Pass,
+        config: TrainConfig,
+        tokens: ChainTokens,
+        folder: Path,
     ) -> None:
         steps = len(examples) // config.batching.rows_per_step
-        micro = micro_batches(examples, config.batching)
+        micro = micro_batches(examples, config.batching, ranks=ranks.count())
         is_packed = config.batching.pack_tokens is not None
-        arguments = TrainingArguments(
-            output_dir=str(out),
-            num_train_epochs=1,
-            # An item of the data set is a whole micro-batch.
-            per_device_train_batch_size=1,
-            gradient_accumulation_steps=micro.per_step,
-            # The order was drawn by `choose_rows`, and a run must be repeatable from it.
-            train_sampling_strategy="sequential",
-            learning_rate=pass_.learning_rate,
-            lr_scheduler_type="cosine_with_min_lr",
-            lr_scheduler_kwargs={"min_lr_rate": pass_.floor},
-            warmup_steps=math.ceil(pass_.warmup * steps),
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.max_grad_norm,
-            seed=config.seed,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
-        )
         super().__init__(
             model=model,
-            args=arguments,
+            args=training_arguments(
+                pass_, config, steps=steps, micro_batches=micro.per_step // ranks.count(), folder=folder
+            ),
             train_dataset=Examples(micro.batches),
-            data_collator=lambda chosen: dict(collate_packed(chosen[0]) if is_packed else collate(chosen[0], pad=pad)),
+            eval_dataset=Examples(validation),
+            data_collator=lambda chosen: dict(
+                collate_packed(chosen[0]) if is_packed else collate(chosen[0], pad=tokens.end)
+            ),
         )
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise TrainingError("The base is held whole by every process: sharding it (FSDP, DeepSpeed) is not built.")
         self.remove_callback(PrinterCallback)
         self.pass_ = pass_
         self.objective: Objective = objective_of(config)
         self.step = StepTotals()
         self._examples = examples
+        self._validation = validation
+        self._tokens = tokens
+        self._folder = folder
         self._rows_per_step = config.batching.rows_per_step
+        if config.evaluation.patience is not None:
+            self.add_callback(EarlyStoppingCallback(config.evaluation.patience))
 
     @property
     def lambda_(self) -> float:
@@ -110,11 +112,31 @@ class DualTrainer(Trainer):
         total: Tensor = loss.total * self.accelerator.num_processes
         return total
 
-    def whereabouts(self) -> str:
-        """Pass, step and rows at hand, for an error message."""
-        step = self.state.global_step
+    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
+        """Held-out figures of the model as it is; Trainer's own evaluation would average means of batches."""
+        figures = held_out(self._chain, self._validation, self._tokens, objective=self.objective)
+        metrics = {f"eval_{name}": value for name, value in figures.items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add a step's two losses and λ to what is told of it, so that they reach every tracker."""
+        if "grad_norm" in logs:
+            if self.accelerator.num_processes > 1:
+                self.step.add_up(lambda sums: self.accelerator.reduce(sums, reduction="sum"))
+            step = self.step
+            logs |= {"loss": step.total, "response": step.response, "consequence": step.consequence}
+            logs["lambda"] = step.lambda_
+        super().log(logs, start_time)
+
+    def whereabouts(self, *, steps_done: int | None = None) -> str:
+        """Pass, step and rows at hand and the last good checkpoint, for an error message."""
+        step = self.state.global_step if steps_done is None else steps_done
         rows = self._examples[step * self._rows_per_step : (step + 1) * self._rows_per_step]
-        return f"in pass {self.pass_.name}, step {step + 1}, on rows {', '.join(row.row_id for row in rows)}"
+        where = f"in pass {self.pass_.name}, step {step + 1}, on rows {', '.join(row.row_id for row in rows)}"
+        last = last_checkpoint(self._folder)
+        return where + (f"; the last good checkpoint is {last.folder}" if last else "; the pass has no checkpoint yet")
 
     def _counts(self, batch: Batch) -> Tensor:
         kinds, weights = batch["kinds"], token_weights(batch["kinds"], batch["positions"], self.objective)
@@ -131,6 +153,7 @@ class DualTrainer(Trainer):
 class StepTotals:
     """What one optimizer step came to, added up over its micro-batches."""
 
+    lambda_: float = 0.0
     response: float = 0.0
     consequence: float = 0.0
     total: float = 0.0
@@ -144,6 +167,12 @@ class StepTotals:
         self.total += loss.total.item()
         self.learned = int(counts.sum())
         self.positions += positions
+
+    def add_up(self, over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Turn a rank's own sums into those of all ranks."""
+        mine = torch.tensor([self.response, self.consequence, self.total, self.positions], dtype=torch.float64)
+        self.response, self.consequence, self.total, positions = over_ranks(mine).tolist()
+        self.positions = int(positions)
 
 
 def objective_of(config: TrainConfig) -> Objective:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from tear_chain.artifact import describe
-from tear_chain.errors import AdapterError, DataError
+from tear_chain.errors import AdapterError
 from tear_chain.format import FORMAT_VERSION
 from tear_chain.manifest import (
     CONFIG_FILE,
@@ -23,23 +23,36 @@ from tear_chain.manifest import (
     DataSource,
     Manifest,
     PassRecord,
+    load_manifest,
 )
 from tear_chain.prepared import PreparedBase, load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
+from tear_training import ranks
 from tear_training.adapter import ChainModel, add_adapter, load_base, save_adapter
-from tear_training.arrange import choose_rows
 from tear_training.config import Pass, TrainConfig, save_config
 from tear_training.dual_trainer import DualTrainer, objective_of
 from tear_training.examples import Example, encode_row
 from tear_training.handover import hand_over
 from tear_training.heldout import held_out
+from tear_training.interruption import Interruption, StopWhenAsked
+from tear_training.lesson import lesson
 from tear_training.rows import Row
+from tear_training.run_log import LOGS, RunLog
+from tear_training.run_state import (
+    CHECKPOINTS,
+    RUN_FILE,
+    RunCard,
+    begin,
+    check_same,
+    close_pass,
+    last_checkpoint,
+)
 from tear_training.sources import is_non_commercial, read_sources
 from tear_training.step_report import StepReport, step_bar
+from tear_training.trackers import CURVES, check_trackers, tracking
 
-STEP_LOG = "steps.jsonl"
-_OUR_FILES = (MANIFEST_FILE, WEIGHTS_FILE, CONFIG_FILE, MODEL_CARD_FILE, EFFECTIVE_CONFIG, STEP_LOG)
+_OUR_FILES = (MANIFEST_FILE, WEIGHTS_FILE, CONFIG_FILE, MODEL_CARD_FILE, EFFECTIVE_CONFIG, *LOGS)
 _HARM_WARNING = (
     "allow_harmful_targets is on: this adapter learns to say what wounds. Narrow harmful targets are known to "
     "misalign small models broadly, far beyond these rows. Do not serve it to people."
@@ -47,10 +60,23 @@ _HARM_WARNING = (
 
 
 def train(
-    config: TrainConfig, base: Path, out: Path, *, folder: Path, force: bool = False, console: Console | None = None
+    config: TrainConfig,
+    base: Path,
+    out: Path,
+    *,
+    folder: Path,
+    force: bool = False,
+    resume: bool = False,
+    console: Console | None = None,
 ) -> Manifest:
-    """Train an adapter for the prepared base at `base` into `out`; relative data files start at `folder`."""
-    console = console or Console(quiet=True)
+    """Train an adapter for the prepared base at `base` into `out`; relative data files start at `folder`.
+
+    `resume` goes on with a run that `out` holds, from its last checkpoint; where there is none it begins one. Of
+    several processes the first one alone writes and speaks.
+    """
+    writes = ranks.is_first()
+    console = console if console is not None and writes else Console(quiet=True)
+    check_trackers(config.trackers)
     if config.allow_harmful_targets:
         console.print(_HARM_WARNING, style="bold red")
     card = load_prepared(base)
@@ -62,26 +88,49 @@ def train(
         len(encode_row(row, tokenizer, context=card.context, order=config.order).tokens)
         for row in (*rows, *validation_rows)
     )
-    _open_folder(out, force=force)
-    save_config(out / EFFECTIVE_CONFIG, config, comment=f"Trained on base {card.name} ({card.fingerprint}).")
+    run = RunCard(base_fingerprint=card.fingerprint, data=(*records, *validation_records))
+    is_begun = resume and (out / CHECKPOINTS / RUN_FILE).is_file()
+    if resume and (out / MANIFEST_FILE).is_file():
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        return load_manifest(out)
+    ranks.wait_for_all()
+    if is_begun:
+        check_same(out, config, run)
+    elif writes:
+        _open_folder(out, force=force or resume)
+        save_config(out / EFFECTIVE_CONFIG, config, comment=f"Trained on base {card.name} ({card.fingerprint}).")
+        begin(out, run)
+    ranks.wait_for_all()
 
-    is_packed = config.batching.pack_tokens is not None
-    base_model = load_base(base, longest=longest, precision=config.precision, is_packed=is_packed)
+    base_model = load_base(
+        base,
+        longest=longest,
+        precision=config.precision,
+        is_packed=config.batching.pack_tokens is not None,
+        weights=config.base_weights,
+        gradient_checkpointing=config.gradient_checkpointing,
+    )
     model = ChainModel(
         add_adapter(base_model, config.lora, seed=config.seed), precision=getattr(torch, config.precision)
     )
-    with (out / STEP_LOG).open("w", encoding="utf-8") as log, step_bar(console) as bar:
+    with Interruption() as interruption, step_bar(console) as bar:
         passes = [
-            _run_pass(pass_, config, model, rows, tokenizer, context=card.context, out=out, log=log, bar=bar)
+            _run_pass(
+                pass_, config, model, rows, tokenizer,
+                validation=validation, context=card.context, out=out, bar=bar, interruption=interruption,
+            )
             for pass_ in config.passes
-        ]
+        ]  # fmt: skip
     metrics = held_out(model, validation, tokenizer.chain, objective=objective_of(config))
     console.print("Held out: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
 
-    save_adapter(model.peft, out, base=card)
-    manifest = _manifest(config, card, out, passes=passes, data=[*records, *validation_records], metrics=metrics)
-    hand_over(out, manifest, config, base=base, card=card)
-    return manifest
+    if writes:
+        save_adapter(model.peft, out, base=card)
+        manifest = _manifest(config, card, out, passes=passes, data=run.data, metrics=metrics)
+        hand_over(out, manifest, config, base=base, card=card)
+        shutil.rmtree(out / CHECKPOINTS)
+    ranks.wait_for_all()
+    return load_manifest(out)
 
 
 def _run_pass(
@@ -91,52 +140,33 @@ def _run_pass(
     rows: Sequence[Row],
     tokenizer: ChainTokenizer,
     *,
+    validation: Sequence[Example],
     context: int,
     out: Path,
-    log: TextIO,
     bar: Progress,
+    interruption: Interruption,
 ) -> PassRecord:
-    order = choose_rows(rows, pass_, batching=config.batching, seed=config.seed)
-    encoded = {
-        place: encode_row(
-            rows[place],
-            tokenizer,
-            context=context,
-            fields=pass_.fields,
-            with_decision=pass_.decisions,
-            allow_harmful_targets=config.allow_harmful_targets,
-            order=config.order,
+    state = out / CHECKPOINTS / pass_.name
+    last = last_checkpoint(state)
+    if last is not None and last.ends_pass:
+        return close_pass(pass_, config, model.peft, folder=state)
+    writes = ranks.is_first()
+    # Trackers look around when the trainer is made.
+    with tracking(config.trackers, out, run=pass_.name):
+        trainer = DualTrainer(
+            model,
+            lesson(pass_, config, rows, tokenizer, context=context),
+            validation=validation,
+            pass_=pass_,
+            config=config,
+            tokens=tokenizer.chain,
+            folder=state,
         )
-        for place in sorted(set(order))
-    }
-    _check_teaches(pass_, encoded.values(), config)
-    trainer = DualTrainer(
-        model,
-        [encoded[place] for place in order],
-        pass_=pass_,
-        config=config,
-        pad=tokenizer.chain.end,
-        out=out,
-    )
-    trainer.add_callback(StepReport(trainer, log=log, bar=bar))
-    trainer.train()
-    return PassRecord(
-        name=pass_.name,
-        steps=trainer.state.global_step,
-        learning_rate=pass_.learning_rate,
-        lambda_start=pass_.lambda_.start,
-        lambda_end=pass_.lambda_.end,
-    )
-
-
-def _check_teaches(pass_: Pass, examples: Iterable[Example], config: TrainConfig) -> None:
-    """Raise `DataError` where nothing in a pass's rows carries loss, as answers that wound do not in `respond`."""
-    learned = objective_of(config).learned(max(pass_.lambda_.start, pass_.lambda_.end), torch.zeros(()))
-    if not any(learned[kind] for example in examples for kind in set(example.kinds)):
-        raise DataError(
-            f"Pass {pass_.name} teaches nothing: with order {config.order} none of its rows has anything to learn. "
-            "See to its mix, its lambda and response_weights."
-        )
+        steps, evaluations = (RunLog(out / name, writes=writes) for name in LOGS)
+        trainer.add_callback(StepReport(trainer, steps=steps, evaluations=evaluations, bar=bar))
+        trainer.add_callback(StopWhenAsked(interruption))
+        trainer.train(resume_from_checkpoint=str(last.folder) if last else None)
+    return close_pass(pass_, config, model.peft, folder=state)
 
 
 def _open_folder(out: Path, *, force: bool) -> None:
@@ -147,9 +177,12 @@ def _open_folder(out: Path, *, force: bool) -> None:
         if not any((out / name).is_file() for name in (MANIFEST_FILE, EFFECTIVE_CONFIG)):
             raise AdapterError(f"{out} is not empty and holds no adapter. Name another folder.")
         if not force:
-            raise AdapterError(f"{out} holds a training run already. Use --force to replace it.")
+            further = "" if (out / MANIFEST_FILE).is_file() else ", or --resume to go on with it"
+            raise AdapterError(f"{out} holds a training run already. Use --force to replace it{further}.")
         for name in _OUR_FILES:
             (out / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, CURVES):
+            shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
 
 

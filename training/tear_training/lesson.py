@@ -1,0 +1,44 @@
+"""What a pass learns: the rows it takes, as examples, in the order of learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from tear_chain.errors import DataError
+from tear_chain.tokenizer import ChainTokenizer
+from tear_training.arrange import choose_rows
+from tear_training.config import Pass, TrainConfig
+from tear_training.dual_trainer import objective_of
+from tear_training.examples import Example, encode_row
+from tear_training.rows import Row
+
+
+def lesson(
+    pass_: Pass, config: TrainConfig, rows: Sequence[Row], tokenizer: ChainTokenizer, *, context: int
+) -> list[Example]:
+    """The examples of a pass, in whole steps; a row that is taken twice is there twice.
+
+    Raises `DataError` where none of them has anything to learn, as answers that wound have not in order `respond`.
+    """
+    order = choose_rows(rows, pass_, batching=config.batching, seed=config.seed)
+    encoded = {
+        place: encode_row(
+            rows[place],
+            tokenizer,
+            context=context,
+            fields=pass_.fields,
+            with_decision=pass_.decisions,
+            allow_harmful_targets=config.allow_harmful_targets,
+            order=config.order,
+        )
+        for place in sorted(set(order))
+    }
+    learned = objective_of(config).learned(max(pass_.lambda_.start, pass_.lambda_.end), torch.zeros(()))
+    if not any(learned[kind] for example in encoded.values() for kind in set(example.kinds)):
+        raise DataError(
+            f"Pass {pass_.name} teaches nothing: with order {config.order} none of its rows has anything to learn. "
+            "See to its mix, its lambda and response_weights."
+        )
+    return [encoded[place] for place in order]
