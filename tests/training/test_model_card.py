@@ -117,6 +117,14 @@ def test_new_figures_replace_the_old_ones_and_nothing_else(
     assert remeasure("# A card of one's own\n", measured) == "# A card of one's own\n"
 
 
+def test_a_pass_that_kept_an_earlier_step_says_which(
+    manifest: Manifest, config: TrainConfig, base: PreparedBase
+) -> None:
+    kept = manifest.passes[1].model_copy(update={"kept_step": 321, "kept_nll_consequence": 0.5})
+    card = render_card(manifest.model_copy(update={"passes": (kept,)}), config, base=base)
+    assert f"| {kept.name} | {kept.steps}, weights of step 321 kept |" in card
+
+
 def test_harmful_targets_are_said_at_the_top(manifest: Manifest, config: TrainConfig, base: PreparedBase) -> None:
     harmful = config.model_copy(update={"allow_harmful_targets": True})
     assert "Do not serve it to people" in render_card(manifest, harmful, base=base)

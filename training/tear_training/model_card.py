@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tear_chain.manifest import DRAFT_WITNESS_REVISE, Manifest
+from tear_chain.manifest import DRAFT_WITNESS_REVISE, Manifest, PassRecord
 from tear_chain.prepared import PreparedBase
 from tear_training.config import TrainConfig
 from tear_training.fetch import HUB_ID
@@ -49,7 +49,7 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
         "The loss is that of the response and λ times that of the consequence. `training.yaml` holds every setting.\n",
         _table(
             ("Pass", "Steps", "Learning rate", "λ"),
-            [(p.name, p.steps, f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
+            [(p.name, _steps(p), f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
         ),
         _MEASURED,
         _measured(manifest),
@@ -152,6 +152,10 @@ Both only continue token ids: it is The Tear that puts the chain's control token
 
 def _measured(manifest: Manifest) -> str:
     return _table(("Held-out figure", "Value"), [(f"`{k}`", f"{v:.4g}") for k, v in manifest.metrics.items()])
+
+
+def _steps(each: PassRecord) -> str:
+    return f"{each.steps}" if each.kept_step is None else f"{each.steps}, weights of step {each.kept_step} kept"
 
 
 def _ramp(start: float, end: float) -> str:
