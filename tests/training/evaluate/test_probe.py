@@ -32,6 +32,12 @@ def test_what_the_states_do_not_hold_is_not_read() -> None:
     assert probe(states(0), LABELS, GROUPS, seed=1).right.mean() == pytest.approx(0.5, abs=0.12)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_eight_situations_are_enough_for_every_part_to_hold_both_labels(seed: int) -> None:
+    few = GROUPS < 8
+    assert probe(states(4)[:, few], LABELS[few], GROUPS[few], seed=seed).right.mean() > 0.8
+
+
 def test_the_state_of_a_text_does_not_depend_on_those_beside_it(tiny_base: Path) -> None:
     model = load_subject(tiny_base, None).model
     texts = [(300, 301, 302), (400, 401, 402, 403, 404, 405)]

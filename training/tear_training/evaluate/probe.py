@@ -78,7 +78,8 @@ def probe(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_], *
     The layer is chosen within the training part of each fold. The control reads labels drawn at random for each
     situation from the same layer: what it gets right comes from the probe, not from the states.
     """
-    drawn = np.random.default_rng(seed).random(groups.max() + 1) < 0.5
+    # As many of one label as of the other, so that no part can be without one of them.
+    drawn = np.random.default_rng(seed).permutation(np.arange(groups.max() + 1) % 2 == 0)
     control_labels = drawn[groups]
     right, control = np.zeros(len(labels), dtype=bool), np.zeros(len(labels), dtype=bool)
     for train, test in GroupKFold(_FOLDS).split(groups, groups=groups):
