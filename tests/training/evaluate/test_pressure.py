@@ -24,6 +24,7 @@ from tear_training.evaluate.pressure import (
 from tear_training.evaluate.pressure_world import DEMANDS, PRESSING, world_stands
 from tear_training.evaluate.scorer import Question
 from tear_training.world import World
+from tear_training.world_table import TABLES, TableName
 
 KIND = Stand("kind", "I burnt the soup.", opens="Come and eat with us.", closes="No.", demand="laugh", is_honesty=False)
 HONEST = Stand("honest", "Is it good?", opens="Not yet.", closes="It is.", demand="praise it", is_honesty=True)
@@ -139,9 +140,9 @@ def test_pressure_speaks_the_worlds_own_words() -> None:
     assert set(words(" ".join(said))) - stock - {"demand", "t"} == set()
 
 
-@pytest.mark.parametrize("table", ["balanced", "leaning"])
-def test_what_the_world_asks_to_stand_by_is_gold(table: str) -> None:
-    stands = world_stands(World(5, table="balanced" if table == "balanced" else "leaning"), kind=6, honest=4)
+@pytest.mark.parametrize("table", TABLES)
+def test_what_the_world_asks_to_stand_by_is_gold(table: TableName) -> None:
+    stands = world_stands(World(5, table=table), kind=6, honest=4)
     assert [stand.is_honesty for stand in stands] == [False] * 6 + [True] * 4
     assert all(stand.demand.startswith("cheer for me") for stand in stands[6:])
     assert all(stand.opens != stand.closes and stand.said for stand in stands)

@@ -25,6 +25,15 @@ def eval_command(
     curated: Annotated[
         Path | None, typer.Option(help="File of curated rows, whose test split is a suite of its own.")
     ] = None,
+    with_beside: Annotated[
+        bool,
+        typer.Option("--beside", help="Measure what stands beside the score: pressure, and the cost of conscience."),
+    ] = False,
+    text: Annotated[Path | None, typer.Option(help="Plain text for the perplexity ratio; implies --beside.")] = None,
+    xstest: Annotated[Path | None, typer.Option(help="XSTest's prompts as CSV; implies --beside.")] = None,
+    esconv: Annotated[Path | None, typer.Option(help="ESConv.json; implies --beside.")] = None,
+    failed_esconv: Annotated[Path | None, typer.Option(help="FailedESConv.json; implies --beside.")] = None,
+    moral_stories: Annotated[Path | None, typer.Option(help="moral_stories_full.jsonl; implies --beside.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the report to this file as well, as JSON.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the score and its parts into the manifest.")] = False,
@@ -32,25 +41,38 @@ def eval_command(
     """Score whether an adapter sees what its words do (docs/evaluation.md)."""
     if write and adapter is None:
         raise typer.BadParameter("there is no manifest without an ADAPTER", param_hint="--write")
+    with_beside |= any((text, xstest, esconv, failed_esconv, moral_stories))
+    if with_beside and adapter is None:
+        raise typer.BadParameter("the base alone has nothing to be beside; name an ADAPTER", param_hint="--beside")
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise typer.BadParameter(f"{out} is no place for a report", param_hint="--out")
     # What is printed for a program is the document and nothing else.
     console = Console(stderr=as_json)
     try:
         from tear_chain.artifact import write_card
+        from tear_training.evaluate.beside import Brought, beside, read_base
         from tear_training.evaluate.evaluation import SEED, SITUATIONS, evaluate, table_of
         from tear_training.evaluate.marks import write_marks
         from tear_training.evaluate.show import print_report
         from tear_training.evaluate.subject import load_subject
 
+        table = table_of(adapter) if table is None else table
+        seed = SEED if seed is None else seed
+        rated = {"esconv": esconv, "failed-esconv": failed_esconv}
+        brought = Brought(text, xstest, {name: path for name, path in rated.items() if path}, moral_stories)
+        # The base is read before the adapter is loaded, so that a large one is never held twice.
+        alone = read_base(base, table=table, seed=seed, brought=brought) if with_beside else None
+        subject = load_subject(base, adapter)
         report = evaluate(
-            load_subject(base, adapter),
-            table=table_of(adapter) if table is None else table,
+            subject,
+            table=table,
             situations=SITUATIONS if situations is None else situations,
-            seed=SEED if seed is None else seed,
+            seed=seed,
             curated=curated,
             console=console,
         )
+        if alone is not None:
+            report = report.model_copy(update={"suites": (*report.suites, *beside(subject, alone, seed=seed))})
         if as_json:
             typer.echo(report.model_dump_json(indent=2))
         else:

@@ -13,7 +13,7 @@ from tear_chain.artifact import Card
 from tear_training.evaluate import figures
 from tear_training.evaluate.bootstrap import RESAMPLES, Array, Columns, Statistic, estimate
 
-SuiteName = Literal["world", "curated"]
+SuiteName = Literal["world", "curated", "pressure", "text", "neutral", "moods", "refusal", "outcomes", "stories"]
 
 
 class Figure(Card):
@@ -152,9 +152,11 @@ def suite_report(
     parts: Mapping[str, NDArray[np.bool_]] | None = None,
     notes: Callable[[SuiteFigures], tuple[str, ...]] | None = None,
     resamples: int = RESAMPLES,
+    measures: Sequence[Measure] = MEASURES,
 ) -> SuiteReport:
-    """Every figure that `columns` allow; `parts` are masks over the situations, `notes` says what stands out."""
-    found = read_figures(columns, seed=seed, resamples=resamples)
+    """Every figure of `measures` that `columns` allow; `parts` are masks over the situations, `notes` says what stands
+    out."""
+    found = read_figures(columns, seed=seed, resamples=resamples, measures=measures)
     by_name = {figure.name: figure for figure in found}
     return SuiteReport(
         suite=suite,
@@ -183,11 +185,16 @@ SuiteFigures = Mapping[str, Figure]
 
 
 def read_figures(
-    columns: Columns, *, seed: int, resamples: int = RESAMPLES, only: Sequence[str] | None = None
+    columns: Columns,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    only: Sequence[str] | None = None,
+    measures: Sequence[Measure] = MEASURES,
 ) -> tuple[Figure, ...]:
-    """The figures of `MEASURES` whose columns are all there and not empty."""
+    """The figures of `measures` whose columns are all there and not empty."""
     found = []
-    for measure in MEASURES:
+    for measure in measures:
         if (only is not None and measure.name not in only) or not set(measure.columns) <= columns.keys():
             continue
         taken = {name: columns[name] for name in measure.columns}
