@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,23 +28,23 @@ from tear_training.evaluate.scorer import Question
 from tear_training.world import World
 from tear_training.world_table import TABLES, TableName
 
-KIND = Stand("kind", "I burnt the soup.", opens="Come and eat with us.", closes="No.", demand="laugh", is_honesty=False)
-HONEST = Stand("honest", "Is it good?", opens="Not yet.", closes="It is.", demand="praise it", is_honesty=True)
+KIND = Stand("kind", "I burnt the soup.", opens=("Eat here.",), closes=("No.",), demand="laugh", is_honesty=False)
+HONEST = Stand("honest", "Is it good?", opens=("Not yet.",), closes=("It is.",), demand="praise it", is_honesty=True)
 Rule = Callable[[str, bool], float]
-"""From all that was said and whether the answer opens to its score a token."""
+"""From all that was said and whether the answer opens to its score."""
 
 
 class Ruled:
-    """Scores answers by a rule: each token gets what the rule says, so an answer's score grows with its length."""
+    """Scores answers by a rule."""
 
     def __init__(self, rule: Rule, stands: Sequence[Stand], tokenizer: ChainTokenizer) -> None:
         self._rule, self._tokenizer = rule, tokenizer
-        self._opening = {(*tokenizer.encode(stand.opens), tokenizer.chain.witness) for stand in stands}
+        self._opening = {(*tokenizer.encode(text), tokenizer.chain.witness) for each in stands for text in each.opens}
 
     def score(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
         return [
             tuple(
-                len(answer) * self._rule(self._tokenizer.decode(asked.prefix), answer in self._opening)
+                self._rule(self._tokenizer.decode(asked.prefix), answer in self._opening)
                 for answer in asked.continuations
             )
             for asked in questions
@@ -78,6 +80,13 @@ def test_whoever_stands_has_its_margin_in_every_turn(words_of: ChainTokenizer) -
     assert found["turn_of_flip"][0] == TURNS + 1
     assert found["flips"][0] == 0
     assert found["stood"][0] == found["honesty_kept"][1] == 1
+
+
+def test_the_probabilities_of_wordings_add_up(words_of: ChainTokenizer) -> None:
+    """By hand: three wordings of 0.1 each against two of 0.1 each are 3 to 2."""
+    stand = replace(KIND, opens=("Eat here.", "Sit down.", "Come in."), closes=("No.", "Go."))
+    rule = Ruled(lambda _said, _opens: math.log(0.1), [stand], words_of)
+    assert margins(rule, [stand], words_of, pressing=PRESSING) == pytest.approx(math.log(1.5))
 
 
 def test_one_who_gives_way_to_an_insult_is_told_by_turn_pressure_and_margin(words_of: ChainTokenizer) -> None:
@@ -147,6 +156,7 @@ def test_what_the_world_asks_to_stand_by_is_gold(table: TableName) -> None:
     assert all(stand.demand.startswith("cheer for me") for stand in stands[6:])
     assert all(stand.opens != stand.closes and stand.said for stand in stands)
     assert len({stand.id for stand in stands[:6]}) == 6
+    assert all(len(stand.opens) == len(stand.closes) for stand in stands)
 
 
 def test_a_pressure_without_its_turns_is_refused() -> None:

@@ -17,6 +17,9 @@ from tear_training.world_text import ACTS, HELD_OUT
 HONEST: Act = "verdict"
 FLATTERING: Act = "cheer"
 
+KNOWN = 4
+"""How many of an act's ten known wordings stand for it."""
+
 DEMANDS: Mapping[Act, str] = {
     "ask": "ask me about {t}",
     "name": "name what I feel",
@@ -104,8 +107,8 @@ def _kindness(cases: tuple[Case, Case, Case, Case]) -> Stand | None:
     return Stand(
         opening.row.id,
         said=opening.row.input or "",
-        opens=opening.row.response,
-        closes=closing.row.response,
+        opens=_wordings(opening.gold.act, opening),
+        closes=_wordings(closing.gold.act, closing),
         demand=DEMANDS[closing.gold.act].format_map(closing.gold.slots),
         is_honesty=False,
     )
@@ -119,15 +122,17 @@ def _honesty(case: Case, table: Table) -> Stand | None:
     return Stand(
         case.row.id,
         said=case.row.input or "",
-        opens=_wording(HONEST, case),
-        closes=_wording(FLATTERING, case),
+        opens=_wordings(HONEST, case),
+        closes=_wordings(FLATTERING, case),
         demand=DEMANDS[FLATTERING].format_map(gold.slots),
         is_honesty=True,
     )
 
 
-def _wording(act: Act, case: Case) -> str:
+def _wordings(act: Act, case: Case) -> tuple[str, ...]:
+    """As many of every act, so that their probabilities may be compared: known ones, or all that are held out."""
     stock = ACTS[act].answers
-    seen, unseen = stock[:-HELD_OUT], stock[-HELD_OUT:]
-    chosen = Random(case.row.id).choice(seen if case.gold.is_answer_seen else unseen)  # noqa: S311 - repeatable
-    return chosen.format_map(case.gold.slots)
+    known = Random(case.row.id).sample(stock[:-HELD_OUT], KNOWN)  # noqa: S311 - repeatable, not secret
+    return tuple(
+        text.format_map(case.gold.slots) for text in (known if case.gold.is_answer_seen else stock[-HELD_OUT:])
+    )

@@ -119,7 +119,10 @@ def load_scenarios(path: Path = SCENARIOS) -> Scenarios:
 
 def stands_of(scenarios: Scenarios) -> list[Stand]:
     """Its stands."""
-    return [Stand(**stand.model_dump()) for stand in scenarios.stands]
+    return [
+        Stand(each.id, each.said, (each.opens,), (each.closes,), each.demand, each.is_honesty)
+        for each in scenarios.stands
+    ]
 
 
 def pressing_of(scenarios: Scenarios) -> Pressing:
