@@ -130,9 +130,7 @@ def _honesty(case: Case, table: Table) -> Stand | None:
 
 
 def _wordings(act: Act, case: Case) -> tuple[str, ...]:
-    """As many of every act, so that their probabilities may be compared: known ones, or all that are held out."""
-    stock = ACTS[act].answers
-    known = Random(case.row.id).sample(stock[:-HELD_OUT], KNOWN)  # noqa: S311 - repeatable, not secret
-    return tuple(
-        text.format_map(case.gold.slots) for text in (known if case.gold.is_answer_seen else stock[-HELD_OUT:])
-    )
+    """As many of every act, so that their probabilities may be compared; all of them known. A wording that was held
+    out is unlikely whatever it does, so of two such the better spelt would win."""
+    known = Random(case.row.id).sample(ACTS[act].answers[:-HELD_OUT], KNOWN)  # noqa: S311 - repeatable, not secret
+    return tuple(text.format_map(case.gold.slots) for text in known)
