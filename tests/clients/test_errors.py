@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
+from family import told
 
 import tear_client
-from tear_chain.errors import ArtifactError, BaseError, DataError, TearError, TrainingError, TrainingInterrupted
+from tear_chain.errors import TearError
 from tear_client.errors import CODES, BadRequest, NotFound, RateLimited, ServerFailed, Unavailable, refusal_class
 from tear_server.api.problems import CODES as FRAMEWORK_CODES
 from tear_server.api.problems import STATUSES
-from tear_server.journal.errors import JournalError
-
-ELSEWHERE = (ArtifactError, BaseError, DataError, JournalError, TrainingError, TrainingInterrupted)
-"""For commands and the start of a server alone."""
-
-
-def told(kind: type[TearError]) -> Iterator[type[TearError]]:
-    """The family below `kind`, as far as a reply can tell of it."""
-    for child in kind.__subclasses__():
-        if child.__module__.startswith(("tear_chain", "tear_server")):
-            if child not in ELSEWHERE:
-                yield child
-            yield from told(child)
 
 
 def status_of(error: type[TearError]) -> int:
