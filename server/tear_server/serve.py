@@ -27,6 +27,9 @@ from tear_server.stopping import StopSignals
 
 CLOSE_S = 5
 """How long connections may take to close once the engine has ended; what is open then is cut."""
+IDLE_S = 75
+"""How long a connection without a request stays open: longer than proxies keep theirs (nginx 60 s), so that none sends a
+request down a connection that is being closed."""
 _log = logging.getLogger("tear")
 
 
@@ -110,6 +113,7 @@ async def _listening(service: Service, access: Access, listener: socket.socket) 
         log_level="warning",
         access_log=False,
         ws="none",
+        timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=CLOSE_S,
     )
     host, port, *_ = listener.getsockname()
