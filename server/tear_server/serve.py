@@ -28,8 +28,8 @@ from tear_server.stopping import StopSignals
 CLOSE_S = 5
 """How long connections may take to close once the engine has ended; what is open then is cut."""
 IDLE_S = 75
-"""How long a connection without a request stays open: longer than proxies keep theirs (nginx 60 s), so that none sends a
-request down a connection that is being closed."""
+"""How long a connection without a request stays open: longer than proxies keep theirs (nginx 60 s), so that none sends
+a request down a connection that is being closed."""
 _log = logging.getLogger("tear")
 
 
