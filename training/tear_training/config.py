@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tear_chain.errors import DataError
 from tear_chain.format import Order
 from tear_chain.words import Field as SceneField
+from tear_training.consequences import Consequences
 from tear_training.splits import DataSplit
 from tear_training.upkeep import Checkpoints, Evaluation, Tracker
 from tear_training.world_table import TableName
@@ -23,6 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Normalize = Literal["segment", "token", "example"]
 BaseWeights = Literal["float32", "bfloat16", "nf4"]
 Projection = Literal["q", "k", "v", "o", "gate", "up", "down"]
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
 class _Closed(BaseModel):
@@ -170,6 +172,9 @@ class TrainConfig(_Closed):
     """Where the run can be followed, beside its own logs."""
     allow_harmful_targets: bool = False
     """Learn to say wounding answers too. Narrow harmful targets misalign small models broadly."""
+    consequences: Consequences = "own"
+    """Which scenes the rows to learn from are told with: their `own`; as controls, another's of the same valence
+    (`sham`), or `none`, so that a chain goes from the draft straight to its decision. Validation keeps its own."""
     passes: tuple[Pass, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -188,6 +193,11 @@ class TrainConfig(_Closed):
 
 def load_config(path: Path, *, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration and lay `key.path=value` overrides over it; all that is wrong comes in one `DataError`."""
+    return load_settings(path, TrainConfig, overrides=overrides)
+
+
+def load_settings(path: Path, kind: type[SettingsT], *, overrides: Sequence[str] = ()) -> SettingsT:
+    """Read settings of any kind from YAML, as `load_config` does."""
     try:
         content = yaml.safe_load(path.read_bytes())
     except OSError as exc:
@@ -199,7 +209,7 @@ def load_config(path: Path, *, overrides: Sequence[str] = ()) -> TrainConfig:
     for override in overrides:
         _lay_over(content, override)
     try:
-        return TrainConfig.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as exc:
         raise DataError(f"{path} cannot be used:\n" + "\n".join(_describe(exc))) from exc
 

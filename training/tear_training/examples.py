@@ -65,14 +65,18 @@ def encode_row(
     with_decision: bool = True,
     allow_harmful_targets: bool = False,
     order: Order = Order.DRAFT_WITNESS_REVISE,
+    with_scene: bool = True,
 ) -> Example:
     """One row as an example, with those parts of its scene that `fields` names, told in `order`.
+
+    Without a scene the decision follows `<witness>` at once, and is learned there.
 
     An answer that is not gentle becomes context, to be witnessed and never learned.
 
     `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
     """
     scene, decision = row.consequence, decide(row) if with_decision else None
+    fields = fields if with_scene else ()
     chain = ChainIds(
         prompt=tokenizer.encode_conversation(_conversation(row)),
         draft=tokenizer.encode(row.response.strip()),
@@ -89,9 +93,13 @@ def encode_row(
     tokens: list[int] = []
     kinds: list[int] = []
     for segment in render(tokenizer.chain, chain, order=order):
-        is_given = segment.kind is SegmentKind.DRAFT and not learns_draft
+        kind = segment.kind
+        if kind is SegmentKind.DRAFT and not learns_draft:
+            kind = SegmentKind.CONTEXT
+        elif not with_scene and segment.tokens[0] in tokenizer.chain.decisions.values():
+            kind = SegmentKind.DECISION
         tokens += segment.tokens
-        kinds += [KINDS.index(SegmentKind.CONTEXT if is_given else segment.kind)] * len(segment.tokens)
+        kinds += [KINDS.index(kind)] * len(segment.tokens)
     if len(tokens) > context:
         raise DataError(f"Row {row.id} has {len(tokens)} tokens; the base's context is {context}.")
     return Example(row.id, tuple(tokens), tuple(kinds))

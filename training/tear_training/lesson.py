@@ -10,6 +10,7 @@ from tear_chain.errors import DataError
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.arrange import choose_rows
 from tear_training.config import Pass, TrainConfig
+from tear_training.consequences import sham_rows
 from tear_training.dual_trainer import objective_of
 from tear_training.examples import Example, encode_row
 from tear_training.rows import Row
@@ -22,16 +23,19 @@ def lesson(
 
     Raises `DataError` where none of them has anything to learn, as answers that wound have not in order `respond`.
     """
+    # Drawn from the rows as they are, so that a control takes the same rows in the same order.
     order = choose_rows(rows, pass_, batching=config.batching, seed=config.seed)
+    told = sham_rows(rows, seed=config.seed) if config.consequences == "sham" else rows
     encoded = {
         place: encode_row(
-            rows[place],
+            told[place],
             tokenizer,
             context=context,
             fields=pass_.fields,
             with_decision=pass_.decisions,
             allow_harmful_targets=config.allow_harmful_targets,
             order=config.order,
+            with_scene=config.consequences != "none",
         )
         for place in sorted(set(order))
     }

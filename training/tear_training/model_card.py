@@ -29,6 +29,16 @@ _NON_COMMERCIAL = """\
 > **Not for commercial use.** At least one of the sources it learned from forbids it.
 """
 
+_CONTROLS = {
+    "sham": """\
+> **A control, not to be served.** The scenes it learned from belong to other answers of the same valence
+> (`consequences: sham`).
+""",
+    "none": """\
+> **A control, not to be served.** It learned from no scenes at all (`consequences: none`).
+""",
+}
+
 
 def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) -> str:
     """The card as Markdown, opened by the YAML head that model hubs read."""
@@ -39,6 +49,7 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
         "who\nreceives it, and then keeps or revises it.\n",
         _HARMFUL if config.allow_harmful_targets else "",
         _NON_COMMERCIAL if manifest.non_commercial else "",
+        _CONTROLS.get(config.consequences, ""),
         _facts(manifest, config, base),
         "## Data, learned from and measured by\n",
         _table(

@@ -31,6 +31,7 @@ from tear_chain.tokens import TOKEN_NAMES
 from tear_training import ranks
 from tear_training.adapter import ChainModel, add_adapter, load_base, save_adapter
 from tear_training.config import Pass, TrainConfig, save_config
+from tear_training.consequences import label
 from tear_training.dual_trainer import DualTrainer, objective_of
 from tear_training.examples import Example, encode_row
 from tear_training.handover import hand_over
@@ -88,7 +89,7 @@ def train(
         len(encode_row(row, tokenizer, context=card.context, order=config.order).tokens)
         for row in (*rows, *validation_rows)
     )
-    run = RunCard(base_fingerprint=card.fingerprint, data=(*records, *validation_records))
+    run = RunCard(base_fingerprint=card.fingerprint, data=(*label(records, config.consequences), *validation_records))
     is_begun = resume and (out / CHECKPOINTS / RUN_FILE).is_file()
     if resume and (out / MANIFEST_FILE).is_file():
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
