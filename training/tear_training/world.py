@@ -24,6 +24,8 @@ from tear_training.world_table import ACTS, NEEDS, TABLES, Act, Cell, Fragility,
 
 Bond = Literal["stranger", "friend", "family", "colleague"]
 Split = Literal["train", "validation", "test"]
+UnseenSplit = Literal["validation", "test"]
+"""The splits that nothing is trained on: by the first a recipe may be chosen, by the second it never is."""
 
 BONDS: tuple[Bond, ...] = get_args(Bond)
 FRAGILITIES: tuple[Fragility, ...] = ("sturdy", "ordinary", "ordinary", "raw")

@@ -18,7 +18,15 @@ from typer.testing import CliRunner
 from tear_chain.artifact import describe
 from tear_chain.errors import AdapterError, AdapterMismatch, DataError
 from tear_chain.format import FORMAT_VERSION
-from tear_chain.manifest import CONFIG_FILE, DRAFT_WITNESS_REVISE, WEIGHTS_FILE, Manifest, load_manifest, save_manifest
+from tear_chain.manifest import (
+    CONFIG_FILE,
+    DRAFT_WITNESS_REVISE,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    Manifest,
+    load_manifest,
+    save_manifest,
+)
 from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.tokens import TOKEN_NAMES
@@ -27,14 +35,17 @@ from tear_training.config import LoraSettings
 from tear_training.evaluate import runs
 from tear_training.evaluate.command import eval_command
 from tear_training.evaluate.curated import read_curated, told_apart
-from tear_training.evaluate.evaluation import table_of
+from tear_training.evaluate.evaluation import SEED, evaluate, table_of
+from tear_training.evaluate.items import read_world
 from tear_training.evaluate.marks import write_marks
 from tear_training.evaluate.report import EvalReport
 from tear_training.evaluate.scorer import Question, Scorer
 from tear_training.evaluate.show import print_report
 from tear_training.evaluate.subject import load_subject
 from tear_training.rows import Row, write_rows
-from tear_training.world import World
+from tear_training.world import UnseenSplit, World
+
+SPLITS: tuple[UnseenSplit, ...] = ("test", "validation")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -233,6 +244,26 @@ def test_the_command_says_errors_in_a_sentence(tiny_base: Path, tmp_path: Path) 
 
 def test_nothing_is_written_without_an_adapter() -> None:
     assert CliRunner().invoke(app(), ["--write"]).exit_code == 2
+
+
+def test_no_manifest_tells_of_the_split_that_recipes_are_chosen_by(adapter: Path) -> None:
+    before = (adapter / MANIFEST_FILE).read_bytes()
+    result = CliRunner().invoke(app(), [str(adapter), "--split", "validation", "--write"])
+    assert result.exit_code == 2
+    assert (adapter / MANIFEST_FILE).read_bytes() == before
+
+
+def test_the_source_names_the_split_and_its_situations_are_others(tiny_base: Path, report: EvalReport) -> None:
+    chosen = evaluate(load_subject(tiny_base, None), table="balanced", situations=8, split="validation", resamples=20)
+    assert [suite.suites[0].source for suite in (report, chosen)] == [
+        f"balanced world, split {split}, seed {SEED}" for split in SPLITS
+    ]
+    tokenizer = ChainTokenizer.load(tiny_base)
+    one, other = (
+        {each.opening[0].told.row.situation_id for each in read_world(World(SEED), tokenizer, count=8, split=split)}
+        for split in SPLITS
+    )
+    assert one.isdisjoint(other)
 
 
 def test_the_command_is_imported_without_torch() -> None:

@@ -25,7 +25,7 @@ from tear_training.evaluate.scorer import Scorer
 from tear_training.evaluate.subject import Subject, load_subject
 from tear_training.evaluate.writer import GreedyWriter
 from tear_training.rows import Row
-from tear_training.world import World
+from tear_training.world import UnseenSplit, World
 from tear_training.world_table import TableName
 
 WORLD_BASE = "tear-nano"
@@ -82,29 +82,39 @@ class Alone:
     reading: Reading
 
 
-def read_base(base: Path, *, table: TableName, seed: int, brought: Brought) -> Alone:
+def read_base(base: Path, *, table: TableName, split: UnseenSplit, seed: int, brought: Brought) -> Alone:
     """Load a base, read it and let go of it; `ArtifactError` names what cannot be used."""
     subject = load_subject(base, None)
     is_world = subject.base.name == WORLD_BASE
-    material = gather(subject.tokenizer, is_world=is_world, table=table, seed=seed, brought=brought)
+    material = gather(subject.tokenizer, is_world=is_world, table=table, split=split, seed=seed, brought=brought)
     return Alone(material, read(subject, material))
 
 
 def gather(
-    tokenizer: ChainTokenizer, *, is_world: bool, table: TableName, seed: int, brought: Brought | None = None
+    tokenizer: ChainTokenizer,
+    *,
+    is_world: bool,
+    table: TableName,
+    seed: int,
+    split: UnseenSplit = "test",
+    brought: Brought | None = None,
 ) -> Material:
     """All that is to be asked; `DataError` names a file that cannot be used."""
     files, scenarios, world = brought or Brought(), load_scenarios(), World(seed, table=table)
-    documents = tuple(cost.world_texts(world, tokenizer, count=_DOCUMENTS)) if is_world else ()
+    documents = tuple(cost.world_texts(world, tokenizer, count=_DOCUMENTS, split=split)) if is_world else ()
     begin = beginning(tokenizer)
     return Material(
         is_world=is_world,
-        stands=tuple(world_stands(world, kind=_KIND, honest=_HONEST) if is_world else stands_of(scenarios)),
+        stands=tuple(
+            world_stands(world, kind=_KIND, honest=_HONEST, split=split) if is_world else stands_of(scenarios)
+        ),
         pressing=PRESSING if is_world else pressing_of(scenarios),
         texts=documents if files.text is None else tuple(cost.file_texts(files.text, tokenizer)),
         texts_source="documents of the world" if files.text is None else files.text.name,
         neutral=documents or tuple((begin, *tokenizer.encode(text)) for text in scenarios.neutral),
-        facts=tuple(world_facts(world, tokenizer, count=_FACTS) if is_world else facts_of(scenarios, tokenizer)),
+        facts=tuple(
+            world_facts(world, tokenizer, count=_FACTS, split=split) if is_world else facts_of(scenarios, tokenizer)
+        ),
         prompts=() if files.xstest is None else tuple(read_xstest(files.xstest)),
         scenarios=scenarios,
         rated=tuple(row for name, path in files.rated.items() for row in outcomes.read_outcomes(path, name)),

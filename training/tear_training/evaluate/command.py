@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from tear_chain.errors import TearError
+from tear_training.world import UnseenSplit
 from tear_training.world_table import TableName
 
 
@@ -21,9 +22,12 @@ def eval_command(
         TableName | None, typer.Option(help="The world's table; the one that the adapter was trained on if not given.")
     ] = None,
     situations: Annotated[int | None, typer.Option(min=8, help="Situations of the world (240).")] = None,
+    split: Annotated[
+        UnseenSplit, typer.Option(help="Which situations; choose a recipe by `validation`, and report `test`.")
+    ] = "test",
     seed: Annotated[int | None, typer.Option(help="Seed of situations and intervals.")] = None,
     curated: Annotated[
-        Path | None, typer.Option(help="File of curated rows, whose test split is a suite of its own.")
+        Path | None, typer.Option(help="File of curated rows, of which that split is a suite of its own.")
     ] = None,
     with_beside: Annotated[
         bool,
@@ -41,6 +45,8 @@ def eval_command(
     """Score whether an adapter sees what its words do (docs/evaluation.md)."""
     if write and adapter is None:
         raise typer.BadParameter("there is no manifest without an ADAPTER", param_hint="--write")
+    if write and split != "test":
+        raise typer.BadParameter(f"a manifest tells of the test split, not of {split}", param_hint="--write")
     with_beside |= any((text, xstest, esconv, failed_esconv, moral_stories))
     if with_beside and adapter is None:
         raise typer.BadParameter("the base alone has nothing to be beside; name an ADAPTER", param_hint="--beside")
@@ -61,13 +67,14 @@ def eval_command(
         rated = {"esconv": esconv, "failed-esconv": failed_esconv}
         brought = Brought(text, xstest, {name: path for name, path in rated.items() if path}, moral_stories)
         # The base is read before the adapter is loaded, so that a large one is never held twice.
-        alone = read_base(base, table=table, seed=seed, brought=brought) if with_beside else None
+        alone = read_base(base, table=table, split=split, seed=seed, brought=brought) if with_beside else None
         subject = load_subject(base, adapter)
         report = evaluate(
             subject,
             table=table,
             situations=SITUATIONS if situations is None else situations,
             seed=seed,
+            split=split,
             curated=curated,
             console=console,
         )

@@ -25,7 +25,7 @@ from tear_training.evaluate.bootstrap import Array, Columns
 from tear_training.evaluate.moods import beginning, tax
 from tear_training.evaluate.report import Measure
 from tear_training.evaluate.scorer import Likelihood, Question
-from tear_training.world import World
+from tear_training.world import UnseenSplit, World
 
 WINDOW = 512
 """Tokens of a text that are read at a time; each window begins anew."""
@@ -96,10 +96,10 @@ def beside_base(trained: Columns, base: Columns) -> Columns:
     return {**trained, **{f"{name}_base": values for name, values in base.items() if name != "tokens"}}
 
 
-def world_texts(world: World, tokenizer: ChainTokenizer, *, count: int) -> list[Ids]:
+def world_texts(world: World, tokenizer: ChainTokenizer, *, count: int, split: UnseenSplit = "test") -> list[Ids]:
     """Documents of situations that pretraining never saw."""
     begin, end = beginning(tokenizer), tokenizer.chain.end
-    return [(begin, *tokenizer.encode(text), end) for text in islice(world.documents(split="test"), count)]
+    return [(begin, *tokenizer.encode(text), end) for text in islice(world.documents(split=split), count)]
 
 
 def file_texts(path: Path, tokenizer: ChainTokenizer) -> list[Ids]:

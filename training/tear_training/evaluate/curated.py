@@ -1,4 +1,4 @@
-"""The second suite: test rows of the curated set, told apart by their scenes. It is reported by itself."""
+"""The second suite: curated rows that nothing is trained on, told apart by their scenes. It is reported by itself."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from tear_training.evaluate.pairs import matched
 from tear_training.evaluate.scorer import Likelihood
 from tear_training.rows import RowsError, load_files
 from tear_training.splits import rows_of
+from tear_training.world import UnseenSplit
 
 NOTE = "Nano knows the words of its own small world alone: it cannot read these rows, and nothing is claimed of them."
 
 
-def read_curated(file: Path, tokenizer: ChainTokenizer, *, context: int) -> list[list[Told]]:
-    """The answers to each situation of the test split that has several; `DataError` names a file that cannot be used.
+def read_curated(
+    file: Path, tokenizer: ChainTokenizer, *, context: int, split: UnseenSplit = "test"
+) -> list[list[Told]]:
+    """The answers to each situation of the split that has several; `DataError` names a file that cannot be used.
 
     A situation whose scenes do not fit into `context` beside their answers is left out.
     """
     try:
-        rows = rows_of("test", load_files([file]))
+        rows = rows_of(split, load_files([file]))
     except RowsError as exc:
         raise DataError(str(exc)) from exc
     found = []
@@ -38,7 +41,7 @@ def read_curated(file: Path, tokenizer: ChainTokenizer, *, context: int) -> list
         if len(told) > 1 and longest <= context:
             found.append(told)
     if not found:
-        raise DataError(f"{file} holds no situation of the test split with two judged answers.")
+        raise DataError(f"{file} holds no situation of the {split} split with two judged answers.")
     return found
 
 

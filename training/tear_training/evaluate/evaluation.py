@@ -29,7 +29,7 @@ from tear_training.evaluate.report import EvalReport, SuiteFigures, SuiteReport,
 from tear_training.evaluate.scorer import Scorer
 from tear_training.evaluate.subject import Subject
 from tear_training.evaluate.writer import GreedyWriter
-from tear_training.world import World
+from tear_training.world import UnseenSplit, World
 from tear_training.world_table import TABLES, TableName
 
 SEED = 20261122
@@ -43,19 +43,31 @@ def evaluate(
     table: TableName,
     situations: int = SITUATIONS,
     seed: int = SEED,
+    split: UnseenSplit = "test",
     curated: Path | None = None,
     resamples: int = RESAMPLES,
     console: Console | None = None,
 ) -> EvalReport:
-    """Score a subject on `situations` of the world, and on the test rows of the curated set where it is given."""
+    """Score a subject on `situations` of one split of the world, and on the curated set where it is given."""
     console = console or Console(quiet=True)
     began = time.perf_counter()
     scorer = Scorer(subject.model)
     suites = [
-        _world_suite(subject, scorer, table, situations=situations, seed=seed, resamples=resamples, console=console)
+        _world_suite(
+            subject,
+            scorer,
+            table,
+            split=split,
+            situations=situations,
+            seed=seed,
+            resamples=resamples,
+            console=console,
+        )
     ]
     if curated is not None:
-        suites.append(_curated_suite(subject, scorer, curated, seed=seed, resamples=resamples, console=console))
+        suites.append(
+            _curated_suite(subject, scorer, curated, split=split, seed=seed, resamples=resamples, console=console)
+        )
     return EvalReport(
         name=subject.name,
         adapter=None if subject.manifest is None else subject.manifest.version,
@@ -86,6 +98,7 @@ def _world_suite(
     scorer: Scorer,
     table: TableName,
     *,
+    split: UnseenSplit,
     situations: int,
     seed: int,
     resamples: int,
@@ -94,7 +107,7 @@ def _world_suite(
     world, tokenizer = World(seed, table=table), subject.tokenizer
     writer = GreedyWriter(subject.model)
     with _told("Situations", console):
-        siblings = read_world(world, tokenizer, count=situations)
+        siblings = read_world(world, tokenizer, count=situations, split=split)
         words = StrengthWords(world)
     columns: dict[str, NDArray[np.float64]] = {}
     with _told("D1 pairs", console):
@@ -114,7 +127,7 @@ def _world_suite(
     return suite_report(
         "world",
         columns,
-        source=f"{table} world, split test, seed {seed}",
+        source=f"{table} world, split {split}, seed {seed}",
         seed=seed,
         parts=_parts(siblings),
         notes=lambda figures: tuple(_notes(figures, table)),
@@ -123,16 +136,22 @@ def _world_suite(
 
 
 def _curated_suite(
-    subject: Subject, scorer: Scorer, file: Path, *, seed: int, resamples: int, console: Console
+    subject: Subject,
+    scorer: Scorer,
+    file: Path,
+    *,
+    split: UnseenSplit,
+    seed: int,
+    resamples: int,
+    console: Console,
 ) -> SuiteReport:
     with _told("Curated rows", console):
-        columns = told_apart(
-            scorer, read_curated(file, subject.tokenizer, context=subject.base.context), tokenizer=subject.tokenizer
-        )
+        rows = read_curated(file, subject.tokenizer, context=subject.base.context, split=split)
+        columns = told_apart(scorer, rows, tokenizer=subject.tokenizer)
     return suite_report(
         "curated",
         columns,
-        source=f"{file.name}, split test",
+        source=f"{file.name}, split {split}",
         seed=seed,
         notes=lambda _: (CURATED_NOTE,) if subject.base.name == "tear-nano" else (),
         resamples=resamples,

@@ -12,7 +12,7 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import Field
 from tear_training.evaluate.scorer import Question
 from tear_training.rows import Row
-from tear_training.world import Gold, World
+from tear_training.world import Gold, UnseenSplit, World
 
 ItemT = TypeVar("ItemT")
 
@@ -65,10 +65,10 @@ class Siblings:
         return (self.opening[0], self.closing[0]), (self.opening[1], self.closing[1])
 
 
-def read_world(world: World, tokenizer: ChainTokenizer, *, count: int) -> list[Siblings]:
-    """`count` situations of the world's test split."""
+def read_world(world: World, tokenizer: ChainTokenizer, *, count: int, split: UnseenSplit = "test") -> list[Siblings]:
+    """`count` situations of one split of the world."""
     found = []
-    for cases in world.siblings(split="test", count=count):
+    for cases in world.siblings(split=split, count=count):
         first, second, third, fourth = (Answer(tell(row, tokenizer), gold) for row, gold in cases)
         found.append(Siblings((first, second), (third, fourth)))
     return found

@@ -19,7 +19,7 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bootstrap import Array, Columns
 from tear_training.evaluate.figures import COIN
 from tear_training.evaluate.scorer import Likelihood, Question
-from tear_training.world import World
+from tear_training.world import UnseenSplit, World
 from tear_training.world_table import NEEDS
 from tear_training.world_text import NEEDS as NEED_TEXTS
 
@@ -72,13 +72,13 @@ def tax(means: Columns, mood: Literal["sad", "sad_mistaken"], *, of: Literal["fa
     return trained - (means[f"{of}_neutral_base"] - means[f"{of}_{mood}_base"])
 
 
-def world_facts(world: World, tokenizer: ChainTokenizer, *, count: int) -> list[Fact]:
+def world_facts(world: World, tokenizer: ChainTokenizer, *, count: int, split: UnseenSplit = "test") -> list[Fact]:
     """What a base of the world was taught to tell: of a situation, what it was about. Wrong is another need's word.
 
     Asked as a document of the world tells it, for that is how its base has learned it.
     """
     facts, begin = [], beginning(tokenizer)
-    for place, (row, gold) in enumerate(world.cases(split="test", count=count)):
+    for place, (row, gold) in enumerate(world.cases(split=split, count=count)):
         other = NEEDS[(NEEDS.index(gold.need) + 1 + place % (len(NEEDS) - 1)) % len(NEEDS)]
         right, wrong = (NEED_TEXTS[need].restated[-1].format_map(gold.slots) for need in (gold.need, other))
         belief = wrong[0].lower() + wrong[1:]

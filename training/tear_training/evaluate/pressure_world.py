@@ -10,7 +10,7 @@ from itertools import islice
 from random import Random
 
 from tear_training.evaluate.pressure import Pressing, Stand
-from tear_training.world import Case, World
+from tear_training.world import Case, UnseenSplit, World
 from tear_training.world_table import Act, Table
 from tear_training.world_text import ACTS, HELD_OUT
 
@@ -85,19 +85,19 @@ PRESSING = Pressing(
 )
 
 
-def world_stands(world: World, *, kind: int, honest: int) -> list[Stand]:
-    """`kind` situations of the test split in which kindness is at stake, then `honest` in which honesty is.
+def world_stands(world: World, *, kind: int, honest: int, split: UnseenSplit = "test") -> list[Stand]:
+    """`kind` situations of one split in which kindness is at stake, then `honest` in which honesty is.
 
     Honesty is at stake where a verdict opens and a cheer does not; there are few such people in the leaning world.
     """
     return [
-        *islice(filter(None, map(_kindness, _siblings(world))), kind),
-        *islice(filter(None, (_honesty(case, world.table) for case, *_ in _siblings(world))), honest),
+        *islice(filter(None, map(_kindness, _siblings(world, split))), kind),
+        *islice(filter(None, (_honesty(case, world.table) for case, *_ in _siblings(world, split))), honest),
     ]
 
 
-def _siblings(world: World) -> Iterator[tuple[Case, Case, Case, Case]]:
-    return world.siblings(split="test", count=1 << 16)
+def _siblings(world: World, split: UnseenSplit) -> Iterator[tuple[Case, Case, Case, Case]]:
+    return world.siblings(split=split, count=1 << 16)
 
 
 def _kindness(cases: tuple[Case, Case, Case, Case]) -> Stand | None:
