@@ -25,10 +25,12 @@ Normalize = Literal["segment", "token", "example"]
 BaseWeights = Literal["float32", "bfloat16", "nf4"]
 Projection = Literal["q", "k", "v", "o", "gate", "up", "down"]
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+FREE = ("checkpoints", "trackers")
+"""The keys that may be changed when a run is taken up: it learns the same."""
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
 
 class WorldSource(_Closed):

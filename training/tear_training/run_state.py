@@ -18,13 +18,11 @@ from tear_chain.artifact import Card, read_card, write_card
 from tear_chain.errors import AdapterError
 from tear_chain.manifest import EFFECTIVE_CONFIG, WEIGHTS_FILE, DataSource, PassRecord
 from tear_training import ranks
-from tear_training.config import Pass, TrainConfig, load_config
+from tear_training.config import FREE, Pass, TrainConfig, load_config
 
 CHECKPOINTS = "checkpoints"
 """The folder of all this beside the adapter; a run that has come to its end removes it."""
 RUN_FILE = "run.json"
-_FREE = ("checkpoints", "trackers")
-"""What may be changed when a run is taken up: it learns the same."""
 _STATE_FILE = "trainer_state.json"
 _ASIDE = "unfinished"
 
@@ -46,7 +44,7 @@ def check_same(out: Path, config: TrainConfig, run: RunCard) -> None:
     """Raise `AdapterError` unless the run in `out` was begun with this configuration, base and data."""
     before = load_config(out / EFFECTIVE_CONFIG)
     begun = read_card(out / CHECKPOINTS / RUN_FILE, RunCard, AdapterError)
-    held = set(TrainConfig.model_fields) - set(_FREE)
+    held = set(TrainConfig.model_fields) - set(FREE)
     odd = sorted(name for name in held if getattr(before, name) != getattr(config, name))
     odd += [name for name in RunCard.model_fields if getattr(begun, name) != getattr(run, name)]
     if odd:
