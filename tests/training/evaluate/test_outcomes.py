@@ -16,7 +16,8 @@ from tear_chain.format import Ids
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import WEIGHTS, Field
 from tear_training.evaluate.bootstrap import Columns, estimate
-from tear_training.evaluate.outcomes import against_outcomes, expected, expected_weights, read_outcomes, rho
+from tear_training.evaluate.correlation import rho
+from tear_training.evaluate.outcomes import against_outcomes, expected, expected_weights, read_outcomes
 from tear_training.evaluate.scorer import Question
 from tear_training.evaluate.stories import consequences_told
 from tear_training.rows import Consequence, Outcome, Provenance, Row

@@ -21,14 +21,16 @@ from tear_training.evaluate.cause import causes, trials
 from tear_training.evaluate.curated import NOTE as CURATED_NOTE
 from tear_training.evaluate.curated import read_curated, told_apart
 from tear_training.evaluate.direction import directions
+from tear_training.evaluate.examples import examples
 from tear_training.evaluate.figures import HARD_AT_MOST
+from tear_training.evaluate.foreseen import against_gold, foresee
 from tear_training.evaluate.items import Siblings, read_world
 from tear_training.evaluate.pairs import hard_pairs, whole_scenes
 from tear_training.evaluate.probe import inside
-from tear_training.evaluate.report import EvalReport, SuiteFigures, SuiteReport, suite_report
+from tear_training.evaluate.report import EvalReport, Example, SuiteFigures, SuiteReport, suite_report
 from tear_training.evaluate.scorer import Scorer
 from tear_training.evaluate.subject import Subject
-from tear_training.evaluate.writer import GreedyWriter
+from tear_training.evaluate.writer import GreedyWriter, Remembering
 from tear_training.world import UnseenSplit, World
 from tear_training.world_table import TABLES, TableName
 
@@ -52,18 +54,17 @@ def evaluate(
     console = console or Console(quiet=True)
     began = time.perf_counter()
     scorer = Scorer(subject.model)
-    suites = [
-        _world_suite(
-            subject,
-            scorer,
-            table,
-            split=split,
-            situations=situations,
-            seed=seed,
-            resamples=resamples,
-            console=console,
-        )
-    ]
+    suite, drawn = _world_suite(
+        subject,
+        scorer,
+        table,
+        split=split,
+        situations=situations,
+        seed=seed,
+        resamples=resamples,
+        console=console,
+    )
+    suites = [suite]
     if curated is not None:
         suites.append(
             _curated_suite(subject, scorer, curated, split=split, seed=seed, resamples=resamples, console=console)
@@ -77,6 +78,7 @@ def evaluate(
         seed=seed,
         resamples=resamples,
         suites=tuple(suites),
+        examples=drawn,
         scores=scorer.scores,
         scores_per_second=scorer.per_second,
         seconds=time.perf_counter() - began,
@@ -103,15 +105,19 @@ def _world_suite(
     seed: int,
     resamples: int,
     console: Console,
-) -> SuiteReport:
+) -> tuple[SuiteReport, tuple[Example, ...]]:
     world, tokenizer = World(seed, table=table), subject.tokenizer
-    writer = GreedyWriter(subject.model)
+    writer = Remembering(GreedyWriter(subject.model))
     with _told("Situations", console):
         siblings = read_world(world, tokenizer, count=situations, split=split)
         words = StrengthWords(world)
     columns: dict[str, NDArray[np.float64]] = {}
     with _told("D1 pairs", console):
         columns |= whole_scenes(scorer, siblings)
+    with _told("Witnesses", console):
+        # Before all that asks for a part of them: from here on they are remembered.
+        foreseen = foresee(writer, siblings, tokenizer)
+        columns |= against_gold(siblings, foreseen)
     with _told("D2 hard pairs", console):
         columns |= hard_pairs(scorer, writer, siblings, tokenizer, words=words)
     with _told("D3 direction", console):
@@ -124,7 +130,8 @@ def _world_suite(
     with _told("Behaviour", console):
         columns |= supplied_drafts(writer, tried, tokenizer, table=world.table, situations=len(siblings))
         columns |= own_drafts(writer, siblings, tokenizer, table=world.table)
-    return suite_report(
+        drawn = examples(writer, siblings, foreseen, tokenizer, seed=seed)
+    suite = suite_report(
         "world",
         columns,
         source=f"{table} world, split {split}, seed {seed}",
@@ -133,6 +140,7 @@ def _world_suite(
         notes=lambda figures: tuple(_notes(figures, table)),
         resamples=resamples,
     )
+    return suite, drawn
 
 
 def _curated_suite(

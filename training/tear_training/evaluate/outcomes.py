@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tear_chain.errors import DataError
 from tear_chain.format import witness_prompt
 from tear_chain.tokenizer import ChainTokenizer
 from tear_chain.words import WEIGHTS, Field
 from tear_training.evaluate.bootstrap import Array, Columns
+from tear_training.evaluate.correlation import rank_moments, rho, rho_columns
 from tear_training.evaluate.items import tell
 from tear_training.evaluate.report import Measure
 from tear_training.evaluate.runs import WITNESS_LIMIT, witness
@@ -28,7 +28,6 @@ from tear_training.importers import FORMATS
 from tear_training.importers.tally import Tally
 from tear_training.rows import Row, RowsError
 
-_MOMENTS = ("n", "x", "y", "xx", "yy", "xy")
 _REVISION = 96
 """Room that the chain needs beside conversation, answer and witness."""
 
@@ -91,44 +90,13 @@ def against_outcomes(rows: Sequence[Row], weights: Array, lengths: Array) -> Col
     mean_weight = np.array([_mean(weights[of_row == place]) for place in range(len(families))])
     whole = np.arange(len(families))
     return {
-        **_moments("stars", weights, stars, groups=of_row, count=len(families)),
-        **_moments("length", lengths, np.where(np.isnan(weights), np.nan, stars), groups=of_row, count=len(families)),
-        **_moments("relief", mean_weight, relief, groups=whole, count=len(families)),
+        **rank_moments("stars", weights, stars, groups=of_row, count=len(families)),
+        **rank_moments(
+            "length", lengths, np.where(np.isnan(weights), np.nan, stars), groups=of_row, count=len(families)
+        ),
+        **rank_moments("relief", mean_weight, relief, groups=whole, count=len(families)),
         "weight_read": np.array([np.mean(~np.isnan(weights[of_row == place])) for place in range(len(families))]),
     }
-
-
-def rho(means: Columns, name: str) -> Array:
-    """Spearman's rho from the moments of ranks, whose sums over a conversation are columns; 0 where one side is flat.
-
-    Ranks are those of all rows: a resample draws conversations and keeps them, which is quick and, with many rows, is
-    close to ranking each resample anew.
-    """
-    n, x, y, xx, yy, xy = (means[f"{name}_{moment}"] for moment in _MOMENTS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt((xx / n - (x / n) ** 2) * (yy / n - (y / n) ** 2))
-        found = (xy / n - x * y / n**2) / spread
-    return np.where(spread > 1e-12, found, np.where(np.isnan(spread), np.nan, 0.0))
-
-
-def _moments(name: str, one: Array, other: Array, *, groups: NDArray[np.int_], count: int) -> Columns:
-    """Sums of each group's ranks and their products, over the rows that have both."""
-    both = ~np.isnan(one) & ~np.isnan(other)
-    # Ranks between 0 and 1, so that their squares stay small numbers.
-    x, y = (_ranks(values[both]) / max(1, both.sum()) for values in (one, other))
-    kept = groups[both]
-    values = dict(zip(_MOMENTS, (np.ones_like(x), x, y, x * x, y * y, x * y), strict=True))
-    return {
-        f"{name}_{moment}": np.bincount(kept, each, minlength=count).astype(np.float64)
-        for moment, each in values.items()
-    }
-
-
-def _ranks(values: Array) -> Array:
-    """Places in order, from 1; whoever ties shares the mean of theirs."""
-    _, place, times = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(times) - (times - 1) / 2)[place]
-    return ranks
 
 
 def _stars(row: Row) -> float:
@@ -147,21 +115,23 @@ def _mean(values: Array) -> float:
     return float(told.mean()) if len(told) else np.nan
 
 
-def _columns(name: str) -> tuple[str, ...]:
-    return tuple(f"{name}_{moment}" for moment in _MOMENTS)
-
-
 MEASURES: tuple[Measure, ...] = (
-    Measure("rho_stars", "Spearman's rho, weight and stars", _columns("stars"), 0.0, lambda means: rho(means, "stars")),
+    Measure(
+        "rho_stars", "Spearman's rho, weight and stars", rho_columns("stars"), 0.0, lambda means: rho(means, "stars")
+    ),
     Measure(
         "rho_length",
         "The same of the answer's length alone",
-        _columns("length"),
+        rho_columns("length"),
         0.0,
         lambda means: rho(means, "length"),
     ),
     Measure(
-        "rho_relief", "Spearman's rho, weight and relief", _columns("relief"), 0.0, lambda means: rho(means, "relief")
+        "rho_relief",
+        "Spearman's rho, weight and relief",
+        rho_columns("relief"),
+        0.0,
+        lambda means: rho(means, "relief"),
     ),
     Measure("weight_read", "Answers whose weight could be read", ("weight_read",)),
 )

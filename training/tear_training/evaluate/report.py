@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tear_chain.artifact import Card
 from tear_training.evaluate import figures
 from tear_training.evaluate.bootstrap import RESAMPLES, Array, Columns, Statistic, estimate
+from tear_training.evaluate.correlation import rho, rho_columns
 
 SuiteName = Literal["world", "curated", "pressure", "text", "neutral", "moods", "refusal", "outcomes", "stories"]
 
@@ -57,6 +58,25 @@ class SuiteReport(Card):
         return next((figure for figure in self.figures if figure.name == name), None)
 
 
+class Example(Card):
+    """One answer of the world, what the model foresaw of it, and what it answered."""
+
+    id: str
+    column: str
+    """Which of the situation's answers: the column `foreseen_` with this at its end holds its weight."""
+    situation: str
+    draft: str
+    gold: int
+    """The weight by the gold table."""
+    who: str | None
+    impact: str | None
+    ripples: str | None
+    weight: int | None
+    """The model's own scene; None where it left something out."""
+    decision: str | None
+    answer: str
+
+
 class EvalReport(Card):
     """One evaluation of one adapter, or of a base alone."""
 
@@ -69,6 +89,8 @@ class EvalReport(Card):
     seed: int
     resamples: int
     suites: tuple[SuiteReport, ...]
+    examples: tuple[Example, ...] = ()
+    """Drawn by the seed, not picked."""
     scores: int
     """Continuations whose likelihood was taken."""
     scores_per_second: float
@@ -119,6 +141,15 @@ MEASURES: tuple[Measure, ...] = (
     Measure("d4_swapped", "D4 revision better, witness of the other valence", ("d4_swapped",)),
     Measure("d4_gain", "D4 own less shuffled", _D4, 0.0, figures.d4_gain),
     Measure("d4_read", "D4 revisions whose act could be read", ("d4_read",)),
+    Measure("weight_sign", "Foreseen weights of the right sign", ("weight_sign",), 0.5),
+    Measure("weight_error", "Foreseen weight, mean distance from gold", ("weight_error",)),
+    Measure(
+        "weight_rho",
+        "Spearman's rho, foreseen and gold weight",
+        rho_columns("weight"),
+        0.0,
+        lambda means: rho(means, "weight"),
+    ),
     Measure("d5", "D5 probe before the witness", ("d5",), 0.5),
     Measure("d5_control", "D5 probe on random labels", ("d5_control",), 0.5),
     Measure("revised_wounding", "Wounding drafts revised", ("revised_wounding",)),
@@ -139,7 +170,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("shift_own", "Weight, own draft to answer", ("shift_own",), 0.0),
 )
 """In the order in which they are told."""
-IN_PARTS = ("d1_same", "d2", "d2_gain", "d3", "d4_gain", "revised_wounding", "kept_kind")
+IN_PARTS = ("d1_same", "d2", "d2_gain", "d3", "d4_gain", "weight_sign", "weight_rho", "revised_wounding", "kept_kind")
 """Told for parts of a suite as well."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tear_chain.format import Ids, draft_prompt, revised_prompt, witness_prompt
 from tear_chain.parser import WitnessParser
 from tear_chain.tokenizer import ChainTokenizer
-from tear_chain.words import Decision, Field
+from tear_chain.words import Decision, Field, Scene
 from tear_training.evaluate.writer import Writer
 
 DRAFT_LIMIT = 96
@@ -26,6 +26,8 @@ class Witnessed:
     decision: Decision | None
     is_well_formed: bool
     """Whether the scene is whole and in order, and a decision follows."""
+    scene: Scene
+    """What the witness tells, as far as it can be read."""
 
 
 def draft(writer: Writer, prompts: Sequence[Ids], tokenizer: ChainTokenizer) -> list[Ids]:
@@ -47,7 +49,8 @@ def witness(
     found = []
     for prompt, text, tokens in zip(prompts, drafts, writer.write(asked, stop=ends, limit=WITNESS_LIMIT), strict=True):
         decision = decisions.get(tokens[-1]) if tokens else None
-        found.append(Witnessed(prompt, text, _without(tokens, ends), decision, _is_well_formed(tokens, tokenizer)))
+        is_well_formed, scene = _read(tokens, tokenizer)
+        found.append(Witnessed(prompt, text, _without(tokens, ends), decision, is_well_formed, scene))
     return found
 
 
@@ -80,9 +83,9 @@ def _without(tokens: Ids, ends: frozenset[int]) -> Ids:
     return tokens[:-1] if tokens and tokens[-1] in ends else tokens
 
 
-def _is_well_formed(tokens: Ids, tokenizer: ChainTokenizer) -> bool:
+def _read(tokens: Ids, tokenizer: ChainTokenizer) -> tuple[bool, Scene]:
     parser = WitnessParser(tokenizer.chain, control_ids=tokenizer.control_ids, new_decoder=tokenizer.decoder)
     for token in tokens:
         parser.feed(token)
-    parser.finish(cut=False)
-    return not parser.problems
+    scene = parser.finish(cut=False)
+    return not parser.problems, scene

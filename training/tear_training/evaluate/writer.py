@@ -57,6 +57,26 @@ class GreedyWriter:
         return [_until(row, stop) for row in written[:, width:].tolist()]
 
 
+class Remembering:
+    """A writer that writes nothing twice: what the likeliest token is does not depend on where the text will stop."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._known: dict[Ids, Ids] = {}
+
+    def write(self, prompts: Sequence[Ids], *, stop: Collection[int], limit: int) -> list[Ids]:
+        """See `Writer`."""
+        new = [prompt for prompt in dict.fromkeys(prompts) if self._recall(prompt, stop, limit) is None]
+        if new:
+            self._known |= zip(new, self._writer.write(new, stop=stop, limit=limit), strict=True)
+        return [self._recall(prompt, stop, limit) or () for prompt in prompts]
+
+    def _recall(self, prompt: Ids, stop: Collection[int], limit: int) -> Ids | None:
+        """What would be written, if what is known goes far enough to say so."""
+        text = _until(self._known.get(prompt, ()), stop)[:limit]
+        return text if text and (len(text) == limit or text[-1] in stop) else None
+
+
 def _until(tokens: Sequence[int], stop: Collection[int]) -> Ids:
     ends = (place for place, token in enumerate(tokens) if token in stop)
     return tuple(tokens[: next(ends, len(tokens)) + 1])
