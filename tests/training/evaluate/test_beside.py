@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tear_chain.prepared import CARD_FILE, load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate import runs
-from tear_training.evaluate.beside import Alone, Brought, beside, gather, read
+from tear_training.evaluate.beside import WORLD_BASE, Alone, Brought, beside, gather, read, read_base
 from tear_training.evaluate.command import eval_command
 from tear_training.evaluate.report import SuiteReport
 from tear_training.evaluate.subject import load_subject
@@ -105,6 +107,24 @@ def test_the_world_is_asked_in_its_own_words(words_of: ChainTokenizer) -> None:
     material = gather(words_of, is_world=True, table="leaning", seed=1)
     assert all(stand.id.startswith("world-") for stand in material.stands)
     assert material.texts == material.neutral
+
+
+def test_what_was_forgotten_is_asked_in_the_worlds_own_base_without_being_asked_for(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """Texts and neutral texts, and nothing that --beside adds."""
+    shutil.copytree(tiny_base, tmp_path / "base")
+    card = load_prepared(tiny_base).model_copy(update={"name": WORLD_BASE})
+    (tmp_path / "base" / CARD_FILE).write_text(card.model_dump_json())
+    alone = read_base(tmp_path / "base", table="woven", split="validation", seed=1)
+    assert alone is not None
+    suites = beside(load_subject(tmp_path / "base", None), alone, seed=1, resamples=20)
+    assert [suite.suite for suite in suites] == ["text", "neutral"]
+    assert value(suites[0], "perplexity_ratio") == pytest.approx(1)
+
+
+def test_another_base_is_not_read_unless_that_is_asked_for(tiny_base: Path) -> None:
+    assert read_base(tiny_base, table="woven", split="test", seed=1) is None
 
 
 def test_a_base_has_nothing_to_be_beside() -> None:

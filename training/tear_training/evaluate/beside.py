@@ -6,12 +6,13 @@ nano's base is asked in the words of its own world, any other in plain English (
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from tear_chain.format import Ids
+from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate import cost, outcomes, pressure, refusal, stories
 from tear_training.evaluate.bootstrap import RESAMPLES, Columns
@@ -82,11 +83,21 @@ class Alone:
     reading: Reading
 
 
-def read_base(base: Path, *, table: TableName, split: UnseenSplit, seed: int, brought: Brought) -> Alone:
-    """Load a base, read it and let go of it; `ArtifactError` names what cannot be used."""
+def read_base(
+    base: Path, *, table: TableName, split: UnseenSplit, seed: int, brought: Brought | None = None
+) -> Alone | None:
+    """Load a base, read it and let go of it; `ArtifactError` names what cannot be used.
+
+    Without `brought` only what was forgotten is asked about, which costs seconds in the world's own base; of any other
+    it takes texts that the user chooses, so there is nothing to read then: None.
+    """
+    is_world = load_prepared(base).name == WORLD_BASE
+    if brought is None and not is_world:
+        return None
     subject = load_subject(base, None)
-    is_world = subject.base.name == WORLD_BASE
     material = gather(subject.tokenizer, is_world=is_world, table=table, split=split, seed=seed, brought=brought)
+    if brought is None:
+        material = replace(material, stands=(), facts=())
     return Alone(material, read(subject, material))
 
 
@@ -157,13 +168,15 @@ def beside(subject: Subject, alone: Alone, *, seed: int, resamples: int = RESAMP
     def suites() -> Iterator[SuiteReport]:
         where = f"world, seed {seed}" if material.is_world else "plain English"
         scorer, trained = Scorer(subject.model), read(subject, material)
-        stood = under_pressure(scorer, material.stands, subject.tokenizer, pressing=material.pressing)
-        yield told("pressure", stood, pressure.MEASURES, where, *_pressure_notes(material))
+        if material.stands:
+            stood = under_pressure(scorer, material.stands, subject.tokenizer, pressing=material.pressing)
+            yield told("pressure", stood, pressure.MEASURES, where, *_pressure_notes(material))
         if material.texts:
             paired = cost.beside_base(trained.texts, base.texts)
             yield told("text", paired, cost.TEXT_MEASURES, material.texts_source)
         yield told("neutral", cost.divergence(base.neutral, trained.neutral), cost.NEUTRAL_MEASURES, where)
-        yield told("moods", cost.beside_base(trained.facts, base.facts), cost.MOOD_MEASURES, where)
+        if material.facts:
+            yield told("moods", cost.beside_base(trained.facts, base.facts), cost.MOOD_MEASURES, where)
         if material.prompts:
             paired = cost.beside_base(trained.prompts, base.prompts)
             yield told("refusal", paired, refusal.MEASURES, "XSTest", REFUSAL_NOTE)

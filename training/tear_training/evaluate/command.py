@@ -67,7 +67,10 @@ def eval_command(
         rated = {"esconv": esconv, "failed-esconv": failed_esconv}
         brought = Brought(text, xstest, {name: path for name, path in rated.items() if path}, moral_stories)
         # The base is read before the adapter is loaded, so that a large one is never held twice.
-        alone = read_base(base, table=table, split=split, seed=seed, brought=brought) if with_beside else None
+        alone = None
+        if adapter is not None:
+            asked = brought if with_beside else None
+            alone = read_base(base, table=table, seed=seed, split=split, brought=asked)
         subject = load_subject(base, adapter)
         report = evaluate(
             subject,
