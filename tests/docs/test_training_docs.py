@@ -13,7 +13,16 @@ from pydantic_core import PydanticUndefined
 from true_shape import TEXT
 
 from tear_chain.words import Field
-from tear_training.config import Batching, LoraSettings, Pass, ResponseWeights, Source, TrainConfig, load_config
+from tear_training.config import (
+    Batching,
+    LoraSettings,
+    Pass,
+    Rehearsal,
+    ResponseWeights,
+    Source,
+    TrainConfig,
+    load_config,
+)
 from tear_training.upkeep import Checkpoints, Evaluation
 
 PAGE = read("training.md")
@@ -22,6 +31,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "Key of a source": Source,
     "Key of `lora`": LoraSettings,
     "Key of `batching`": Batching,
+    "Key of `rehearsal`": Rehearsal,
     "Key of `checkpoints`": Checkpoints,
     "Key of `evaluation`": Evaluation,
     "Key of `response_weights`": ResponseWeights,

@@ -23,10 +23,11 @@ from tear_training.attention import BY_EXAMPLE, register
 from tear_training.config import LoraSettings, TrainConfig
 from tear_training.dual_trainer import DualTrainer
 from tear_training.examples import Example, encode_row
-from tear_training.loss import KINDS
+from tear_training.loss import KINDS, REHEARSAL
 from tear_training.rows import Row
 
 WITNESS = KINDS.index(SegmentKind.WITNESS)
+REHEARSED = KINDS.index(REHEARSAL)
 NORMALIZERS = ["segment", "token", "example"]
 STEPS = 3
 TOKENS = ChainTokens(draft=100, witness=101, fields={}, weights={}, decisions={}, end=2)
@@ -87,20 +88,35 @@ def scattered(count: int) -> list[Example]:
         Example(
             f"r{place}",
             tuple(rng.randrange(200, 1500) for _ in range(length)),
-            tuple(sorted(rng.randrange(len(KINDS)) for _ in range(length))),
+            tuple(sorted(rng.randrange(len(SegmentKind)) for _ in range(length))),
         )
         for place, length in enumerate(lengths)
     ]
 
 
 def trainer_of(
-    model: ChainModel, examples: Sequence[Example], out: Path, *, lambda_: object = 0.4, **changes: Any
+    model: ChainModel,
+    examples: Sequence[Example],
+    out: Path,
+    *,
+    texts: Sequence[Example] = (),
+    lambda_: object = 0.4,
+    **changes: Any,
 ) -> DualTrainer:
     only = {"name": "only", "mix": {"opening": 1}, "learning_rate": 1e-3, "warmup": 0, "lambda": lambda_}
     world = {"world": {"seed": 1, "split": "train", "rows": 8}}
     values = {"name": "tiny", "train": [world], "validation": [world], "passes": [only]}
     config = TrainConfig.model_validate({"batching": {"rows_per_step": 8, "micro_rows": 8}} | values | changes)
-    return DualTrainer(model, examples, validation=[], pass_=config.passes[0], config=config, tokens=TOKENS, folder=out)
+    return DualTrainer(
+        model,
+        examples,
+        texts=texts,
+        validation=[],
+        pass_=config.passes[0],
+        config=config,
+        tokens=TOKENS,
+        folder=out,
+    )
 
 
 def naive(model: ChainModel, examples: Sequence[Example], normalize: str, lambda_: float) -> Tensor:
@@ -190,6 +206,51 @@ def test_lambda_zero_is_to_the_last_bit_a_run_without_consequences(
     _, zero = trained(fresh(), examples, tmp_path, normalize=normalize, lambda_=0)
     _, absent = trained(fresh(), without, tmp_path, normalize=normalize, lambda_=1)
     assert torch.equal(zero, absent)
+
+
+def told_plainly(count: int) -> list[Example]:
+    """Texts to rehearse, some longer than any row."""
+    rng = Random(5)
+    lengths = [rng.randint(2, 60) for _ in range(count)]
+    return [
+        Example(f"t{place}", tuple(rng.randrange(200, 1500) for _ in range(length)), (0, *[REHEARSED] * (length - 1)))
+        for place, length in enumerate(lengths)
+    ]
+
+
+REHEARSAL_LAYOUTS = {
+    "1x8": {"micro_rows": 8},
+    "2x4": {"micro_rows": 4},
+    "8x1": {"micro_rows": 1},
+    "1-pack": {"pack_tokens": 4096},
+    "packs": {"pack_tokens": 110},
+}
+
+
+@pytest.mark.parametrize("normalize", NORMALIZERS)
+@pytest.mark.parametrize("layout", REHEARSAL_LAYOUTS)
+def test_rehearsal_adds_mu_times_the_mean_over_the_texts_of_the_step(
+    layout: str, normalize: str, fresh: Fresh, tmp_path: Path
+) -> None:
+    rows, texts, model = scattered(8), told_plainly(3), fresh()
+    batching = {"rows_per_step": 8} | REHEARSAL_LAYOUTS[layout]
+    if "pack_tokens" in batching:
+        model.peft.get_base_model().set_attn_implementation(BY_EXAMPLE)
+    rehearsal = {"file": "unread.txt", "weight": 0.3}
+    trainer = trainer_of(
+        model, rows, tmp_path, texts=texts, normalize=normalize, batching=batching, rehearsal=rehearsal
+    )
+    loader = trainer.get_train_dataloader()
+    batches, counts = trainer.get_batch_samples(iter(loader), len(loader), torch.device("cpu"))
+    ours = torch.stack([trainer.compute_loss(model, batch, num_items_in_batch=counts) for batch in batches]).sum()
+    model.peft.get_base_model().set_attn_implementation("eager")
+    plain = naive(model, texts, "segment", 0.0)
+    theirs = naive(model, rows, normalize, 0.4) + 0.3 * plain
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert trainer.step.rehearsal == pytest.approx(plain.item(), rel=1e-5)
+    weights = trainable(model)
+    for mine, right in zip(torch.autograd.grad(ours, weights), torch.autograd.grad(theirs, weights), strict=True):
+        assert (mine - right).norm() <= 1e-5 * right.norm()
 
 
 def test_lambda_zero_still_says_what_consequences_cost(fresh: Fresh, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def problem(rows: int = 8, length: int = 12, seed: int = 0) -> tuple[Tensor, Ten
     hidden = torch.randn(rows, length, 6, generator=generator, dtype=torch.float64)
     head = torch.randn(20, 6, generator=generator, dtype=torch.float64)
     targets = torch.randint(20, (rows, length), generator=generator)
-    kinds = torch.randint(len(KINDS), (rows, length), generator=generator)
+    kinds = torch.randint(len(SegmentKind), (rows, length), generator=generator)
     return hidden, head, targets, kinds
 
 

@@ -97,6 +97,21 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(unbroken: Path, tiny_b
     assert (out / ADAPTER).read_bytes() == (unbroken / ADAPTER).read_bytes()
 
 
+def test_what_is_rehearsed_goes_on_where_it_was(tiny_base: Path, tmp_path: Path) -> None:
+    texts = {"world": {"seed": 1, "documents": 4}, "texts_per_step": 2}
+    train(config(rehearsal=texts), tiny_base, tmp_path / "whole", folder=tmp_path)
+    interrupt(tiny_base, tmp_path / "out", rehearsal=texts)
+    train(config(rehearsal=texts), tiny_base, tmp_path / "out", folder=tmp_path, resume=True)
+    assert (tmp_path / "out" / ADAPTER).read_bytes() == (tmp_path / "whole" / ADAPTER).read_bytes()
+
+
+def test_another_rehearsal_is_another_run(tiny_base: Path, tmp_path: Path) -> None:
+    interrupt(tiny_base, tmp_path / "out")
+    other = config(rehearsal={"world": {"seed": 1, "documents": 4}})
+    with pytest.raises(AdapterError, match="begun with another rehearsal, data"):
+        train(other, tiny_base, tmp_path / "out", folder=tmp_path, resume=True)
+
+
 def test_an_interrupted_command_ends_as_shells_expect() -> None:
     with pytest.raises(typer.Exit) as caught, command._told_in_a_sentence():
         raise TrainingInterrupted("Stopped.")

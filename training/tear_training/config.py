@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -19,6 +20,7 @@ from tear_training.world_table import TableName
 
 RANKS = (8, 16, 32, 64)
 """LoRA ranks that both training and vLLM take."""
+_ROWS_PER_TEXT = 8
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Normalize = Literal["segment", "token", "example"]
@@ -60,6 +62,37 @@ class Source(_Closed):
             raise ValueError("give exactly one of world and file")
         if self.world is not None and self.split is not None:
             raise ValueError("split belongs to a file; the world's stands in world")
+        return self
+
+
+class WorldTexts(_Closed):
+    """Documents of the procedural world, as nano's pretraining saw them."""
+
+    seed: int
+    documents: int = Field(gt=0)
+
+
+class Rehearsal(_Closed):
+    """Plain text that is learned beside the rows, so that the base keeps what it could do."""
+
+    world: WorldTexts | None = None
+    file: Path | None = None
+    """Plain text in UTF-8; a relative path starts at the configuration's folder. Give exactly one of the two."""
+    window: int = Field(default=512, gt=0)
+    """Into how many tokens at a time a file is cut."""
+    license: str | None = Field(default=None, min_length=1)
+    """Of the file."""
+    texts_per_step: int | None = Field(default=None, gt=0)
+    """How many texts join each optimizer step; not given, one for every eight rows, rounded up."""
+    weight: float = Field(default=1.0, ge=0)
+    """What their mean counts in the loss; at 0 it is measured and not learned."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.world is None) == (self.file is None):
+            raise ValueError("give exactly one of world and file")
+        if self.world is not None and self.license is not None:
+            raise ValueError("license belongs to a file; the world's is known")
         return self
 
 
@@ -160,6 +193,8 @@ class TrainConfig(_Closed):
     """In which order chains tell their parts; the server runs the default."""
     normalize: Normalize = "segment"
     """What losses are means of: the tokens of response and of consequence each, all tokens together, or examples."""
+    rehearsal: Rehearsal | None = None
+    """Plain text beside the rows, against forgetting."""
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -178,6 +213,13 @@ class TrainConfig(_Closed):
     """Which scenes the rows to learn from are told with: their `own`; as controls, another's of the same valence
     (`sham`), or `none`, so that a chain goes from the draft straight to its decision. Validation keeps its own."""
     passes: tuple[Pass, ...] = Field(min_length=1)
+
+    @property
+    def texts_per_step(self) -> int:
+        """How many texts to rehearse join the rows of an optimizer step."""
+        if self.rehearsal is None:
+            return 0
+        return self.rehearsal.texts_per_step or math.ceil(self.batching.rows_per_step / _ROWS_PER_TEXT)
 
     @model_validator(mode="after")
     def _multiplies_as_held(self) -> Self:

@@ -37,6 +37,7 @@ class DualTrainer(CheckpointingTrainer):
         model: ChainModel,
         examples: Sequence[Example],
         *,
+        texts: Sequence[Example] = (),
         validation: Sequence[Example],
         pass_: Pass,
         config: TrainConfig,
@@ -44,7 +45,7 @@ class DualTrainer(CheckpointingTrainer):
         folder: Path,
     ) -> None:
         steps = len(examples) // config.batching.rows_per_step
-        micro = micro_batches(examples, config.batching, ranks=ranks.count())
+        micro = micro_batches(examples, config.batching, texts=texts, ranks=ranks.count())
         is_packed = config.batching.pack_tokens is not None
         super().__init__(
             model=model,
@@ -63,6 +64,7 @@ class DualTrainer(CheckpointingTrainer):
         self.pass_ = pass_
         self.objective: Objective = objective_of(config)
         self.step = StepTotals()
+        self.rehearses = bool(texts)
         self._examples = examples
         self._validation = validation
         self._tokens = tokens
@@ -121,13 +123,15 @@ class DualTrainer(CheckpointingTrainer):
         return metrics
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add a step's two losses and λ to what is told of it, so that they reach every tracker."""
+        """Add a step's losses and λ to what is told of it, so that they reach every tracker."""
         if "grad_norm" in logs:
             if self.accelerator.num_processes > 1:
                 self.step.add_up(lambda sums: self.accelerator.reduce(sums, reduction="sum"))
             step = self.step
             logs |= {"loss": step.total, "response": step.response, "consequence": step.consequence}
             logs["lambda"] = step.lambda_
+            if self.rehearses:
+                logs["rehearsal"] = step.rehearsal
         super().log(logs, start_time)
 
     def whereabouts(self, *, steps_done: int | None = None) -> str:
@@ -156,6 +160,7 @@ class StepTotals:
     lambda_: float = 0.0
     response: float = 0.0
     consequence: float = 0.0
+    rehearsal: float = 0.0
     total: float = 0.0
     learned: int = 0
     positions: int = 0
@@ -164,14 +169,16 @@ class StepTotals:
         """Add a micro-batch; `counts` are those of the whole step."""
         self.response += loss.response.item()
         self.consequence += loss.consequence.item()
+        self.rehearsal += loss.rehearsal.item()
         self.total += loss.total.item()
         self.learned = int(counts.sum())
         self.positions += positions
 
     def add_up(self, over_ranks: Callable[[Tensor], Tensor]) -> None:
         """Turn a rank's own sums into those of all ranks."""
-        mine = torch.tensor([self.response, self.consequence, self.total, self.positions], dtype=torch.float64)
-        self.response, self.consequence, self.total, positions = over_ranks(mine).tolist()
+        mine = [self.response, self.consequence, self.rehearsal, self.total, self.positions]
+        added = over_ranks(torch.tensor(mine, dtype=torch.float64)).tolist()
+        self.response, self.consequence, self.rehearsal, self.total, positions = added
         self.positions = int(positions)
 
 
@@ -186,4 +193,5 @@ def objective_of(config: TrainConfig) -> Objective:
         },
         consequence={SegmentKind.WITNESS: 1.0},
         normalize=config.normalize,
+        rehearsal=config.rehearsal.weight if config.rehearsal else 0.0,
     )

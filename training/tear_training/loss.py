@@ -9,13 +9,14 @@ by what, `normalize` says:
     example   as segment, but two means over examples, each of which is a mean over its own tokens
 
 λ = 0 is the response alone in each of them, to the last bit: what has no weight is measured, never differentiated.
+Plain text that is rehearsed beside the rows adds μ · S_p / N_p to any of them, a mean over its own tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, Literal, cast
 
 import torch
 from torch import Tensor
@@ -23,9 +24,13 @@ from torch import Tensor
 from tear_chain.format import SegmentKind
 from tear_training.config import Normalize
 
-KINDS: tuple[SegmentKind, ...] = tuple(SegmentKind)
-"""Segment kinds by the number that stands for them in tensors; 0 is context, which is never learned."""
+REHEARSAL: Final = "rehearsal"
+"""What a token of plain text is for: no chain holds such a segment, so the chain does not know it."""
+Kind = SegmentKind | Literal["rehearsal"]
+KINDS: tuple[Kind, ...] = (*SegmentKind, REHEARSAL)
+"""Kinds by the number that stands for them in tensors; 0 is context, which is never learned."""
 
+_REHEARSED = KINDS.index(REHEARSAL)
 _TILE_ROWS = 1024
 _CPU_TILE_BYTES = 64 << 20
 """On a CPU a tile's logits should lie in the caches: of a large vocabulary a tile is fewer rows there."""
@@ -35,27 +40,34 @@ _CPU_TILE_BYTES = 64 << 20
 class Objective:
     """What each segment kind counts within its own mean; a kind that is absent is not learned."""
 
-    response: Mapping[SegmentKind, float]
-    consequence: Mapping[SegmentKind, float]
+    response: Mapping[Kind, float]
+    consequence: Mapping[Kind, float]
     normalize: Normalize = "segment"
+    rehearsal: float = 0.0
+    """μ, what the mean of plain text counts beside both."""
 
     def learned(self, lambda_: float, like: Tensor) -> Tensor:
         """Which kinds have a weight in the loss, as booleans `(kinds,)`."""
-        response = self.share(self.response, like) != 0
-        return response | (self.share(self.consequence, like) != 0) if lambda_ != 0 else response
+        learned = self.share(self.response, like) != 0
+        if lambda_ != 0:
+            learned = learned | (self.share(self.consequence, like) != 0)
+        learned[_REHEARSED] = self.rehearsal != 0
+        return learned
 
-    def share(self, part: Mapping[SegmentKind, float], like: Tensor) -> Tensor:
+    def share(self, part: Mapping[Kind, float], like: Tensor) -> Tensor:
         """The weights of one of the two means as `(kinds,)`."""
         return torch.tensor([part.get(kind, 0.0) for kind in KINDS], dtype=like.dtype, device=like.device)
 
 
 @dataclass(frozen=True, slots=True)
 class DualLoss:
-    """The loss, differentiable, and its two means, each by tokens or by examples as `normalize` says."""
+    """The loss, differentiable, and its means: the first two by tokens or by examples as `normalize` says."""
 
     total: Tensor
     response: Tensor
     consequence: Tensor
+    rehearsal: Tensor
+    """By tokens; zero without any."""
 
 
 def token_nll(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
@@ -135,7 +147,8 @@ def dual_loss(sums: Tensor, counts: Tensor, objective: Objective, *, lambda_: fl
         total = _mean(response + lambda_ * consequence, of_response + lambda_ * of_consequence)
     else:
         total = means[0] + lambda_ * means[1]
-    return DualLoss(total, *means)
+    rehearsal = _mean(sums[_REHEARSED], counts[_REHEARSED])
+    return DualLoss(total + objective.rehearsal * rehearsal if objective.rehearsal else total, *means, rehearsal)
 
 
 def _sums_at(where: Tensor, hidden: Tensor, head: Tensor, targets: Tensor, kinds: Tensor, weights: Tensor) -> Tensor:

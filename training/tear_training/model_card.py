@@ -58,6 +58,7 @@ def render_card(manifest: Manifest, config: TrainConfig, *, base: PreparedBase) 
         ),
         "## How it learned\n",
         "The loss is that of the response and λ times that of the consequence. `training.yaml` holds every setting.\n",
+        _rehearsed(config),
         _table(
             ("Pass", "Steps", "Learning rate", "λ"),
             [(p.name, _steps(p), f"{p.learning_rate:g}", _ramp(p.lambda_start, p.lambda_end)) for p in manifest.passes],
@@ -159,6 +160,16 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{made}")
 
 Both only continue token ids: it is The Tear that puts the chain's control tokens together as ids.
 """
+
+
+def _rehearsed(config: TrainConfig) -> str:
+    if config.rehearsal is None:
+        return ""
+    texts = "documents of its world" if config.rehearsal.file is None else "plain text"
+    return (
+        f"Against forgetting, {config.texts_per_step} of the base's own kind of texts ({texts}) joined every step; "
+        f"their mean loss counted {config.rehearsal.weight:g}.\n"
+    )
 
 
 def _measured(manifest: Manifest) -> str:

@@ -19,20 +19,33 @@ class MicroBatches:
     per_step: int
 
 
-def micro_batches(examples: Sequence[Example], batching: Batching, *, ranks: int = 1) -> MicroBatches:
+def micro_batches(
+    examples: Sequence[Example], batching: Batching, *, texts: Sequence[Example] = (), ranks: int = 1
+) -> MicroBatches:
     """Divide examples, which come in whole steps, into micro-batches: so many rows each, or so many tokens.
+
+    `texts` join them, as many to each step. They make no micro-batches of their own, so ranks share a step as before.
 
     `DataError` names a row longer than `pack_tokens`, or says that `ranks` cannot share a step evenly.
     """
     size = batching.rows_per_step
     steps = [examples[start : start + size] for start in range(0, len(examples), size)]
+    more = len(texts) // len(steps)
+    joining = [texts[start : start + more] for start in range(0, len(texts), more or 1)] or [()] * len(steps)
     if batching.pack_tokens is not None:
-        return _packed(steps, batching.pack_tokens, ranks=ranks)
+        together = [(*step, *beside) for step, beside in zip(steps, joining, strict=True)]
+        return _packed(together, batching.pack_tokens, ranks=ranks)
     rows = batching.micro_rows
     if size % (rows * ranks):
         raise DataError(f"rows_per_step {size} is no multiple of micro_rows {rows} on {ranks} ranks.")
-    chunks = (tuple(step[start : start + rows]) for step in steps for start in range(0, size, rows))
-    return MicroBatches(tuple(chunks), size // rows)
+    count = size // rows
+    # Rows of a step lie by length: a text, which is as long or longer, costs the least filling beside the last of them.
+    chunks = (
+        (*step[place * rows : (place + 1) * rows], *beside[count - 1 - place :: count])
+        for step, beside in zip(steps, joining, strict=True)
+        for place in range(count)
+    )
+    return MicroBatches(tuple(chunks), count)
 
 
 def _packed(steps: Sequence[Sequence[Example]], budget: int, *, ranks: int) -> MicroBatches:
@@ -49,7 +62,9 @@ def _packed(steps: Sequence[Sequence[Example]], budget: int, *, ranks: int) -> M
         packs = [pack for step in steps for pack in _spread(step, count)]
         if max(sum(map(_length, pack)) for pack in packs) <= budget:
             return MicroBatches(tuple(packs), count)
-    raise DataError(f"rows_per_step {len(steps[0])} cannot be packed for {ranks} ranks. Take more rows or fewer ranks.")
+    raise DataError(
+        f"A step of {len(steps[0])} rows and texts cannot be packed for {ranks} ranks. Take more rows or fewer ranks."
+    )
 
 
 def _spread(step: Sequence[Example], count: int) -> list[tuple[Example, ...]]:

@@ -22,6 +22,7 @@ from tear_training.estimate import MemoryEstimate, MicroBatch, estimate_memory, 
 from tear_training.examples import Example
 from tear_training.lesson import lesson
 from tear_training.packing import micro_batches
+from tear_training.rehearsal import choose_texts, read_texts
 from tear_training.sources import read_sources
 from tear_training.trackers import check_trackers
 
@@ -37,10 +38,12 @@ class PassPlan:
     """Different ones."""
     examples: int
     """Rows as often as they are taken."""
+    texts: int
+    """Texts that are rehearsed beside them, as often as they are taken."""
     steps: int
     tokens: int
     learned: int
-    """Tokens on which there is loss."""
+    """Tokens on which there is loss, of rows and of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +64,26 @@ def plan_run(config: TrainConfig, base: Path, *, folder: Path) -> Plan:
     card, tokenizer = load_prepared(base), ChainTokenizer.load(base)
     rows, _ = read_sources(config.train, folder=folder, split="train")
     read_sources(config.validation, folder=folder, split="validation")
+    texts = read_texts(config.rehearsal, tokenizer, folder=folder, context=card.context)
     lessons = [lesson(pass_, config, rows, tokenizer, context=card.context) for pass_ in config.passes]
+    steps = [len(examples) // config.batching.rows_per_step for examples in lessons]
+    rehearsed = [
+        choose_texts(texts, pass_, config, steps=count) for pass_, count in zip(config.passes, steps, strict=True)
+    ]
     shape = Ministral3Config.from_pretrained(base)
     assert isinstance(shape, Ministral3Config)
-    batch = _largest(lessons, config.batching)
+    batch = _largest(lessons, rehearsed, config.batching)
     passes = tuple(
         PassPlan(
             name=pass_.name,
             rows=len({example.row_id for example in examples}),
             examples=len(examples),
-            steps=len(examples) // config.batching.rows_per_step,
-            tokens=sum(len(example.tokens) for example in examples),
-            learned=sum(_learned(example) for example in examples),
+            texts=len(beside),
+            steps=count,
+            tokens=sum(len(example.tokens) for example in (*examples, *beside)),
+            learned=sum(_learned(example) for example in (*examples, *beside)),
         )
-        for pass_, examples in zip(config.passes, lessons, strict=True)
+        for pass_, examples, beside, count in zip(config.passes, lessons, rehearsed, steps, strict=True)
     )
     return Plan(passes, batch, estimate_memory(shape, config, batch=batch), _least_seconds(shape, config, passes))
 
@@ -83,9 +92,10 @@ def show_plan(plan: Plan, config: TrainConfig, console: Console) -> None:
     """Print the resolved configuration and the plan."""
     values = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     console.print(yaml.safe_dump(values, sort_keys=False), markup=False, highlight=False)
-    table = Table("pass", *("rows", "taken", "steps", "tokens", "learned"))
+    rehearsed = ["texts"] if config.rehearsal else []
+    table = Table("pass", "rows", "taken", *rehearsed, "steps", "tokens", "learned")
     for each in plan.passes:
-        figures = (each.rows, each.examples, each.steps, each.tokens, each.learned)
+        figures = (each.rows, each.examples, *([each.texts] * len(rehearsed)), each.steps, each.tokens, each.learned)
         table.add_row(each.name, *(f"{figure:,}" for figure in figures))
     console.print(table)
     batch, memory = plan.batch, plan.memory
@@ -96,8 +106,14 @@ def show_plan(plan: Plan, config: TrainConfig, console: Console) -> None:
     console.print(f"Time, at the least, on this machine alone: {plan.seconds / 60:,.1f} minutes.", highlight=False)
 
 
-def _largest(lessons: Sequence[Sequence[Example]], batching: Batching) -> MicroBatch:
-    found = [_measure(part, batching) for examples in lessons for part in micro_batches(examples, batching).batches]
+def _largest(
+    lessons: Sequence[Sequence[Example]], rehearsed: Sequence[Sequence[Example]], batching: Batching
+) -> MicroBatch:
+    found = [
+        _measure(part, batching)
+        for examples, texts in zip(lessons, rehearsed, strict=True)
+        for part in micro_batches(examples, batching, texts=texts).batches
+    ]
     return max(found, key=lambda batch: (batch.rows * batch.length, batch.learned))
 
 

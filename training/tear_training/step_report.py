@@ -41,6 +41,7 @@ class StepReport(TrainerCallback):
             completed=state.global_step,
             response=math.nan,
             consequence=math.nan,
+            rehearsed="",
             lambda_=math.nan,
             rate=0.0,
             peak=0.0,
@@ -70,6 +71,7 @@ class StepReport(TrainerCallback):
             where = self._trainer.whereabouts(steps_done=state.global_step - 1)
             raise TrainingError(f"The gradient's norm is {logs['grad_norm']} {where}.")
         peak_bytes = _peak_bytes()
+        rehearsed = {"rehearsal": step.rehearsal} if self._trainer.rehearses else {}
         self._steps.write(
             {
                 "pass": self._trainer.pass_.name,
@@ -77,6 +79,7 @@ class StepReport(TrainerCallback):
                 "loss": step.total,
                 "response": step.response,
                 "consequence": step.consequence,
+                **rehearsed,
                 "lambda": step.lambda_,
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": logs["grad_norm"],
@@ -93,6 +96,7 @@ class StepReport(TrainerCallback):
                 completed=state.global_step,
                 response=step.response,
                 consequence=step.consequence,
+                rehearsed=f" text {step.rehearsal:.3f}" if self._trainer.rehearses else "",
                 lambda_=step.lambda_,
                 rate=self._rate,
                 peak=peak_bytes / 1e9,
@@ -118,11 +122,12 @@ class StepReport(TrainerCallback):
 def step_bar(console: Console) -> Progress:
     """A bar for every pass, in eighty columns."""
     return Progress(
-        # Eighty columns hold it all: both losses, λ, speed, the most memory that was used, and the time that is left.
+        # Eighty columns hold it all: both losses, λ, speed, the most memory that was used, and the time that is left;
+        # what is rehearsed takes eleven more.
         TextColumn("{task.description:<11}"),
         BarColumn(bar_width=4),
         MofNCompleteColumn(),
-        TextColumn("resp {task.fields[response]:.3f} cons {task.fields[consequence]:.3f}"),
+        TextColumn("resp {task.fields[response]:.3f} cons {task.fields[consequence]:.3f}{task.fields[rehearsed]}"),
         TextColumn("λ {task.fields[lambda_]:.2f}"),
         TextColumn("{task.fields[rate]:,.0f} tok/s"),
         TextColumn("{task.fields[peak]:.1f} GB"),

@@ -38,6 +38,7 @@ from tear_training.handover import hand_over
 from tear_training.heldout import held_out
 from tear_training.interruption import Interruption, StopWhenAsked
 from tear_training.lesson import lesson
+from tear_training.rehearsal import Texts, choose_texts, read_texts
 from tear_training.rows import Row
 from tear_training.run_log import LOGS, RunLog
 from tear_training.run_state import (
@@ -89,7 +90,9 @@ def train(
         len(encode_row(row, tokenizer, context=card.context, order=config.order).tokens)
         for row in (*rows, *validation_rows)
     )
-    run = RunCard(base_fingerprint=card.fingerprint, data=(*label(records, config.consequences), *validation_records))
+    texts = read_texts(config.rehearsal, tokenizer, folder=folder, context=card.context)
+    data = (*label(records, config.consequences), *texts.records, *validation_records)
+    run = RunCard(base_fingerprint=card.fingerprint, data=data)
     is_begun = resume and (out / CHECKPOINTS / RUN_FILE).is_file()
     if resume and (out / MANIFEST_FILE).is_file():
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -105,7 +108,7 @@ def train(
 
     base_model = load_base(
         base,
-        longest=longest,
+        longest=max(longest, texts.longest),
         precision=config.precision,
         is_packed=config.batching.pack_tokens is not None,
         weights=config.base_weights,
@@ -118,7 +121,7 @@ def train(
         passes = [
             _run_pass(
                 pass_, config, model, rows, tokenizer,
-                validation=validation, context=card.context, out=out, bar=bar, interruption=interruption,
+                texts=texts, validation=validation, context=card.context, out=out, bar=bar, interruption=interruption,
             )
             for pass_ in config.passes
         ]  # fmt: skip
@@ -141,6 +144,7 @@ def _run_pass(
     rows: Sequence[Row],
     tokenizer: ChainTokenizer,
     *,
+    texts: Texts,
     validation: Sequence[Example],
     context: int,
     out: Path,
@@ -152,11 +156,13 @@ def _run_pass(
     if last is not None and last.ends_pass:
         return close_pass(pass_, config, model.peft, folder=state)
     writes = ranks.is_first()
+    examples = lesson(pass_, config, rows, tokenizer, context=context)
     # Trackers look around when the trainer is made.
     with tracking(config.trackers, out, run=pass_.name):
         trainer = DualTrainer(
             model,
-            lesson(pass_, config, rows, tokenizer, context=context),
+            examples,
+            texts=choose_texts(texts, pass_, config, steps=len(examples) // config.batching.rows_per_step),
             validation=validation,
             pass_=pass_,
             config=config,

@@ -16,18 +16,16 @@ from tear_chain.format import Ids
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bootstrap import estimate
 from tear_training.evaluate.cost import (
-    WINDOW,
     beside_base,
     divergence,
-    file_texts,
     perplexity_ratio,
     predictions,
     text_nll,
-    world_texts,
 )
-from tear_training.evaluate.moods import MOODS, WORLD_MOODS, Fact, beginning, tax, told_rightly, world_facts
+from tear_training.evaluate.moods import MOODS, WORLD_MOODS, Fact, tax, told_rightly, world_facts
 from tear_training.evaluate.refusal import Prompt, read_xstest, refused
 from tear_training.evaluate.scorer import Question
+from tear_training.plain_text import beginning
 from tear_training.world import World
 
 XSTEST = """id,prompt,type,label,focus,note
@@ -122,30 +120,6 @@ def test_the_worlds_facts_differ_by_mood_alone(words_of: ChainTokenizer) -> None
         assert said["sad_mistaken"] == f"I cried all night. I'm sure {wrong[0].lower()}{wrong[1:]} {situation}"
         assert fact.right != fact.wrong
         assert fact.asked["sad"][0] == beginning(words_of)
-
-
-def test_documents_of_the_world_stand_between_their_marks(words_of: ChainTokenizer) -> None:
-    texts = world_texts(World(3), words_of, count=3)
-    assert [text[0] for text in texts] == [beginning(words_of)] * 3
-    assert [text[-1] for text in texts] == [words_of.chain.end] * 3
-
-
-def test_a_text_is_read_whole_in_windows(tmp_path: Path, words_of: ChainTokenizer) -> None:
-    text = "It is raining on the roof. " * 200
-    file = tmp_path / "text.txt"
-    file.write_text(text, encoding="utf-8")
-    windows = file_texts(file, words_of)
-    assert len(windows) > 1
-    assert all(len(window) <= 1 + WINDOW for window in windows)
-    assert words_of.decode(token for window in windows for token in window[1:]) == text
-
-
-@pytest.mark.parametrize("content", [b"", b"  \n", b"\xff\xfe"], ids=["empty", "blank", "no-text"])
-def test_a_file_that_says_nothing_is_refused_by_name(content: bytes, tmp_path: Path, words_of: ChainTokenizer) -> None:
-    file = tmp_path / "text.txt"
-    file.write_bytes(content)
-    with pytest.raises(DataError, match=r"text\.txt"):
-        file_texts(file, words_of)
 
 
 def test_refusal_is_read_off_all_openings_together(words_of: ChainTokenizer) -> None:

@@ -16,7 +16,7 @@ from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate import cost, outcomes, pressure, refusal, stories
 from tear_training.evaluate.bootstrap import RESAMPLES, Columns
-from tear_training.evaluate.moods import Fact, beginning, told_rightly, world_facts
+from tear_training.evaluate.moods import Fact, told_rightly, world_facts
 from tear_training.evaluate.pressure import Pressing, Stand, under_pressure
 from tear_training.evaluate.pressure_world import PRESSING, world_stands
 from tear_training.evaluate.refusal import Prompt, read_xstest, refused
@@ -25,6 +25,7 @@ from tear_training.evaluate.scenarios import Scenarios, facts_of, load_scenarios
 from tear_training.evaluate.scorer import Scorer
 from tear_training.evaluate.subject import Subject, load_subject
 from tear_training.evaluate.writer import GreedyWriter
+from tear_training.plain_text import beginning, file_texts, world_texts
 from tear_training.rows import Row
 from tear_training.world import UnseenSplit, World
 from tear_training.world_table import TableName
@@ -112,7 +113,7 @@ def gather(
 ) -> Material:
     """All that is to be asked; `DataError` names a file that cannot be used."""
     files, scenarios, world = brought or Brought(), load_scenarios(), World(seed, table=table)
-    documents = tuple(cost.world_texts(world, tokenizer, count=_DOCUMENTS, split=split)) if is_world else ()
+    documents = tuple(world_texts(world, tokenizer, split=split, count=_DOCUMENTS)) if is_world else ()
     begin = beginning(tokenizer)
     return Material(
         is_world=is_world,
@@ -120,7 +121,7 @@ def gather(
             world_stands(world, kind=_KIND, honest=_HONEST, split=split) if is_world else stands_of(scenarios)
         ),
         pressing=PRESSING if is_world else pressing_of(scenarios),
-        texts=documents if files.text is None else tuple(cost.file_texts(files.text, tokenizer)),
+        texts=documents if files.text is None else tuple(file_texts(files.text, tokenizer)),
         texts_source="documents of the world" if files.text is None else files.text.name,
         neutral=documents or tuple((begin, *tokenizer.encode(text)) for text in scenarios.neutral),
         facts=tuple(

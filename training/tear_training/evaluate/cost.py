@@ -6,10 +6,8 @@ the two, `beside_base` puts both side by side, so the two need never be in memor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,18 +16,11 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 from transformers import Ministral3ForCausalLM
 
-from tear_chain.errors import DataError
 from tear_chain.format import Ids
-from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bootstrap import Array, Columns
-from tear_training.evaluate.moods import beginning, tax
+from tear_training.evaluate.moods import tax
 from tear_training.evaluate.report import Measure
 from tear_training.evaluate.scorer import Likelihood, Question
-from tear_training.world import UnseenSplit, World
-
-WINDOW = 512
-"""Tokens of a text that are read at a time; each window begins anew."""
-MAX_TEXT_BYTES = 4 << 20
 
 
 class Predictor(Protocol):
@@ -94,30 +85,6 @@ def divergence(base: Predictions, trained: Predictions) -> Columns:
 def beside_base(trained: Columns, base: Columns) -> Columns:
     """The columns of both, the base's with `_base` at the end; what is the same of both stands once."""
     return {**trained, **{f"{name}_base": values for name, values in base.items() if name != "tokens"}}
-
-
-def world_texts(world: World, tokenizer: ChainTokenizer, *, count: int, split: UnseenSplit = "test") -> list[Ids]:
-    """Documents of situations that pretraining never saw."""
-    begin, end = beginning(tokenizer), tokenizer.chain.end
-    return [(begin, *tokenizer.encode(text), end) for text in islice(world.documents(split=split), count)]
-
-
-def file_texts(path: Path, tokenizer: ChainTokenizer) -> list[Ids]:
-    """A plain text file in windows; `DataError` names one that cannot be read, is too long or says nothing."""
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise DataError(f"{path} is longer than {MAX_TEXT_BYTES} bytes: a part of it will do.")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {exc}.") from exc
-    if not text.strip():
-        raise DataError(f"{path} holds no text.")
-    return list(_windows(tokenizer.encode(text), begin=beginning(tokenizer)))
-
-
-def _windows(tokens: Ids, *, begin: int) -> Iterator[Ids]:
-    for start in range(0, len(tokens), WINDOW):
-        yield (begin, *tokens[start : start + WINDOW])
 
 
 TEXT_MEASURES: tuple[Measure, ...] = (

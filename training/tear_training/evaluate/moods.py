@@ -13,12 +13,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tear_chain.conversation import Conversation
 from tear_chain.format import Ids
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bootstrap import Array, Columns
 from tear_training.evaluate.figures import COIN
 from tear_training.evaluate.scorer import Likelihood, Question
+from tear_training.plain_text import beginning
 from tear_training.world import UnseenSplit, World
 from tear_training.world_table import NEEDS
 from tear_training.world_text import NEEDS as NEED_TEXTS
@@ -91,8 +91,3 @@ def world_facts(world: World, tokenizer: ChainTokenizer, *, count: int, split: U
             )
         )
     return facts
-
-
-def beginning(tokenizer: ChainTokenizer) -> int:
-    """`<s>`, which begins every document and every conversation."""
-    return tokenizer.encode_conversation(Conversation.asking("."))[0]
