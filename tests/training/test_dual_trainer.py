@@ -218,6 +218,18 @@ def told_plainly(count: int) -> list[Example]:
     ]
 
 
+def naive_divergence(model: ChainModel, texts: Sequence[Example]) -> Tensor:
+    """KL(base || trained), the mean over all places of all texts."""
+    found = []
+    for text in texts:
+        tokens = torch.tensor([text.tokens[:-1]])
+        trained = (model(tokens)[0].double() @ model.head.double().T).log_softmax(-1)
+        with torch.no_grad(), model.peft.disable_adapter():
+            base = (model(tokens)[0].double() @ model.head.double().T).log_softmax(-1)
+        found += list((base.exp() * (base - trained)).sum(-1))
+    return mean(found)
+
+
 REHEARSAL_LAYOUTS = {
     "1x8": {"micro_rows": 8},
     "2x4": {"micro_rows": 4},
@@ -227,16 +239,23 @@ REHEARSAL_LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("normalize", NORMALIZERS)
-@pytest.mark.parametrize("layout", REHEARSAL_LAYOUTS)
+@pytest.mark.parametrize(
+    ("normalize", "layout", "against"),
+    [
+        *(("segment", layout, against) for layout in REHEARSAL_LAYOUTS for against in ("text", "base")),
+        ("token", "2x4", "text"),
+        ("example", "2x4", "text"),
+        ("example", "packs", "base"),
+    ],
+)
 def test_rehearsal_adds_mu_times_the_mean_over_the_texts_of_the_step(
-    layout: str, normalize: str, fresh: Fresh, tmp_path: Path
+    normalize: str, layout: str, against: str, fresh: Fresh, tmp_path: Path
 ) -> None:
     rows, texts, model = scattered(8), told_plainly(3), fresh()
     batching = {"rows_per_step": 8} | REHEARSAL_LAYOUTS[layout]
     if "pack_tokens" in batching:
         model.peft.get_base_model().set_attn_implementation(BY_EXAMPLE)
-    rehearsal = {"file": "unread.txt", "weight": 0.3}
+    rehearsal = {"file": "unread.txt", "weight": 0.3, "against": against}
     trainer = trainer_of(
         model, rows, tmp_path, texts=texts, normalize=normalize, batching=batching, rehearsal=rehearsal
     )
@@ -244,7 +263,7 @@ def test_rehearsal_adds_mu_times_the_mean_over_the_texts_of_the_step(
     batches, counts = trainer.get_batch_samples(iter(loader), len(loader), torch.device("cpu"))
     ours = torch.stack([trainer.compute_loss(model, batch, num_items_in_batch=counts) for batch in batches]).sum()
     model.peft.get_base_model().set_attn_implementation("eager")
-    plain = naive(model, texts, "segment", 0.0)
+    plain = naive(model, texts, "segment", 0.0) if against == "text" else naive_divergence(model, texts)
     theirs = naive(model, rows, normalize, 0.4) + 0.3 * plain
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
     assert trainer.step.rehearsal == pytest.approx(plain.item(), rel=1e-5)

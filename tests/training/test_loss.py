@@ -15,10 +15,10 @@ from tear_training.loss import (
     KINDS,
     DualLoss,
     Objective,
-    _tile_rows,
     dual_loss,
     kind_sums,
     segment_sums,
+    tile_rows,
     token_nll,
     token_weights,
 )
@@ -222,5 +222,5 @@ def test_bfloat16_loses_nothing_beyond_its_products() -> None:
 
 @pytest.mark.parametrize(("vocabulary", "rows"), [(8_192, 1024), (131_072, 128), (1 << 30, 1)], ids=str)
 def test_on_a_processor_a_tile_of_a_large_vocabulary_is_fewer_rows(vocabulary: int, rows: int) -> None:
-    assert _tile_rows(vocabulary, device=torch.device("cpu")) == rows
-    assert _tile_rows(vocabulary, device=torch.device("cuda")) == 1024
+    assert tile_rows(vocabulary, device=torch.device("cpu")) == rows
+    assert tile_rows(vocabulary, device=torch.device("cuda")) == 1024

@@ -13,7 +13,7 @@ from training.runs import ADAPTER, config, lines
 from tear_training.config import save_config
 from tear_training.train import train
 
-TEXTS = {"world": {"seed": 1, "documents": 5}, "texts_per_step": 3}
+TEXTS = {"world": {"seed": 1, "documents": 5}, "texts_per_step": 3, "against": "base"}
 """Odd, so that the processes have not the same number of them."""
 
 

@@ -111,7 +111,7 @@ def test_every_step_tells_what_was_rehearsed_and_the_loss_holds_it(trained: Path
 def test_manifest_and_card_name_the_texts(trained: Path) -> None:
     card = (trained / "README.md").read_text()
     assert "documents of world seed 1 train | 6 | Apache-2.0" in card
-    assert "Against forgetting, 2 of" in card
+    assert "plain text joined every step (2 documents of its world)" in card
 
 
 def test_a_plan_counts_the_texts(trained: Path, tiny_base: Path, tmp_path: Path) -> None:
@@ -119,6 +119,19 @@ def test_a_plan_counts_the_texts(trained: Path, tiny_base: Path, tmp_path: Path)
     for each in plan_run(rehearsing(), tiny_base, folder=tmp_path).passes:
         mine = [line for line in log if line["pass"] == each.name]
         assert (each.texts, each.learned) == (2 * len(mine), sum(line["learned_tokens"] for line in mine))
+
+
+def test_a_plan_counts_what_the_base_reads(tiny_base: Path, tmp_path: Path) -> None:
+    alone, beside = (plan_run(rehearsing(against=each), tiny_base, folder=tmp_path) for each in ("text", "base"))
+    assert beside.memory.head > alone.memory.head
+    assert beside.passes == alone.passes
+
+
+def test_a_fresh_adapter_has_not_moved_from_its_base(tiny_base: Path, tmp_path: Path) -> None:
+    train(rehearsing(against="base"), tiny_base, tmp_path / "out", folder=tmp_path)
+    first, *later = (line["rehearsal"] for line in lines(tmp_path / "out" / "steps.jsonl"))
+    assert first == pytest.approx(0, abs=1e-6)
+    assert max(later) > 1e-4
 
 
 def test_a_weight_of_zero_watches_and_teaches_nothing(tiny_base: Path, tmp_path: Path) -> None:

@@ -97,8 +97,9 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(unbroken: Path, tiny_b
     assert (out / ADAPTER).read_bytes() == (unbroken / ADAPTER).read_bytes()
 
 
-def test_what_is_rehearsed_goes_on_where_it_was(tiny_base: Path, tmp_path: Path) -> None:
-    texts = {"world": {"seed": 1, "documents": 4}, "texts_per_step": 2}
+@pytest.mark.parametrize("against", ["text", "base"])
+def test_what_is_rehearsed_goes_on_where_it_was(against: str, tiny_base: Path, tmp_path: Path) -> None:
+    texts = {"world": {"seed": 1, "documents": 4}, "texts_per_step": 2, "against": against}
     train(config(rehearsal=texts), tiny_base, tmp_path / "whole", folder=tmp_path)
     interrupt(tiny_base, tmp_path / "out", rehearsal=texts)
     train(config(rehearsal=texts), tiny_base, tmp_path / "out", folder=tmp_path, resume=True)

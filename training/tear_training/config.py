@@ -86,6 +86,8 @@ class Rehearsal(_Closed):
     """How many texts join each optimizer step; not given, one for every eight rows, rounded up."""
     weight: float = Field(default=1.0, ge=0)
     """What their mean counts in the loss; at 0 it is measured and not learned."""
+    against: Literal["text", "base"] = "text"
+    """What is rehearsed: the text as it stands, or what the base itself foretells at each of its places."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

@@ -19,6 +19,7 @@ from tear_training import ranks
 from tear_training.adapter import ChainModel
 from tear_training.arguments import training_arguments
 from tear_training.config import Pass, TrainConfig
+from tear_training.distillation import divergence_sums, without_texts
 from tear_training.examples import Batch, Example, Examples, collate, collate_packed
 from tear_training.heldout import held_out
 from tear_training.loss import DualLoss, Objective, dual_loss, kind_sums, segment_counts, segment_sums, token_weights
@@ -65,6 +66,7 @@ class DualTrainer(CheckpointingTrainer):
         self.objective: Objective = objective_of(config)
         self.step = StepTotals()
         self.rehearses = bool(texts)
+        self._is_against_base = config.rehearsal is not None and config.rehearsal.against == "base"
         self._examples = examples
         self._validation = validation
         self._tokens = tokens
@@ -96,15 +98,19 @@ class DualTrainer(CheckpointingTrainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
         """This micro-batch's part of the step's loss."""
+        hidden = model(inputs["inputs"], inputs["positions"])
+        kinds = inputs["kinds"]
         sums = kind_sums(
-            model(inputs["inputs"], inputs["positions"]),
+            hidden,
             self._chain.head,
             inputs["targets"],
-            inputs["kinds"],
+            without_texts(kinds) if self._is_against_base else kinds,
             objective=self.objective,
             lambda_=self.lambda_,
-            weights=token_weights(inputs["kinds"], inputs["positions"], self.objective),
+            weights=token_weights(kinds, inputs["positions"], self.objective),
         )
+        if self._is_against_base:
+            sums = sums + divergence_sums(self._chain, hidden, inputs, is_learned=self.objective.rehearsal != 0)
         counts, weights = self._counts(inputs) if num_items_in_batch is None else num_items_in_batch
         loss = dual_loss(sums, weights, self.objective, lambda_=self.lambda_)
         if not math.isfinite(loss.total.item()):

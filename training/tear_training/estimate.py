@@ -21,6 +21,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tear_training.adapter import ChainModel, add_adapter, attention_for
 from tear_training.config import TrainConfig
+from tear_training.distillation import divergence
 from tear_training.loss import token_nll
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0}
@@ -137,9 +138,14 @@ def _count(base: Ministral3Config, config: TrainConfig, *, batch: MicroBatch, la
             states = chain(torch.zeros((batch.rows, batch.length), dtype=torch.long))
             hidden = states.flatten(0, 1)[: batch.learned]
             kept = live.peak = live.now
-            nll = token_nll(hidden, chain.head, torch.zeros(batch.learned, dtype=torch.long))
+            # The divergence has two tiles of logits, so its head is the larger.
+            loss = (
+                divergence(hidden, chain.head, hidden.detach())
+                if config.rehearsal is not None and config.rehearsal.against == "base"
+                else token_nll(hidden, chain.head, torch.zeros(batch.learned, dtype=torch.long))
+            )
             head, live.peak = live.peak - kept, live.now
-            nll.sum().backward()  # type: ignore[no-untyped-call]
+            loss.sum().backward()  # type: ignore[no-untyped-call]
             backward = live.peak - kept
     trained = sum(each.nbytes for each in peft.parameters() if each.requires_grad)
     return _Count(adapter=trained, kept=kept, head=head, backward=backward)

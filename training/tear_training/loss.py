@@ -151,6 +151,11 @@ def dual_loss(sums: Tensor, counts: Tensor, objective: Objective, *, lambda_: fl
     return DualLoss(total + objective.rehearsal * rehearsal if objective.rehearsal else total, *means, rehearsal)
 
 
+def tile_rows(vocabulary: int, *, device: torch.device) -> int:
+    """How many rows of logits exist at a time."""
+    return max(1, min(_TILE_ROWS, _CPU_TILE_BYTES // (4 * vocabulary))) if device.type == "cpu" else _TILE_ROWS
+
+
 def _sums_at(where: Tensor, hidden: Tensor, head: Tensor, targets: Tensor, kinds: Tensor, weights: Tensor) -> Tensor:
     nll = token_nll(hidden[where], head, targets[where])
     return segment_sums(nll * weights[where].to(nll.dtype), kinds[where])
@@ -169,7 +174,7 @@ class _TokenNll(torch.autograd.Function):
         exact = torch.promote_types(hidden.dtype, torch.float32)
         nll = torch.empty(len(hidden), dtype=exact, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        rows = min(_tile_rows(len(head), device=hidden.device), len(hidden))
+        rows = min(tile_rows(len(head), device=hidden.device), len(hidden))
         # Taken once and written over: fresh memory of this size costs more than what is computed in it.
         products = torch.empty(rows, len(head), dtype=hidden.dtype, device=hidden.device)
         widened = products if exact is hidden.dtype else torch.empty_like(products, dtype=exact)
@@ -195,7 +200,3 @@ class _TokenNll(torch.autograd.Function):
     def backward(ctx: Any, grad_nll: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_nll[:, None].to(gradient.dtype), None, None
-
-
-def _tile_rows(vocabulary: int, *, device: torch.device) -> int:
-    return max(1, min(_TILE_ROWS, _CPU_TILE_BYTES // (4 * vocabulary))) if device.type == "cpu" else _TILE_ROWS

@@ -165,10 +165,11 @@ Both only continue token ids: it is The Tear that puts the chain's control token
 def _rehearsed(config: TrainConfig) -> str:
     if config.rehearsal is None:
         return ""
-    texts = "documents of its world" if config.rehearsal.file is None else "plain text"
+    texts = "documents of its world" if config.rehearsal.file is None else f"windows of {config.rehearsal.file.name}"
+    toward = "their own words" if config.rehearsal.against == "text" else "what the base alone foretells of them"
     return (
-        f"Against forgetting, {config.texts_per_step} of the base's own kind of texts ({texts}) joined every step; "
-        f"their mean loss counted {config.rehearsal.weight:g}.\n"
+        f"Against forgetting, plain text joined every step ({config.texts_per_step} {texts}) and was learned toward "
+        f"{toward}, with a weight of {config.rehearsal.weight:g}.\n"
     )
 
 

@@ -85,7 +85,10 @@ def plan_run(config: TrainConfig, base: Path, *, folder: Path) -> Plan:
         )
         for pass_, examples, beside, count in zip(config.passes, lessons, rehearsed, steps, strict=True)
     )
-    return Plan(passes, batch, estimate_memory(shape, config, batch=batch), _least_seconds(shape, config, passes))
+    is_against_base = config.rehearsal is not None and config.rehearsal.against == "base"
+    read_again = sum(_learned(example) for beside in rehearsed for example in beside) if is_against_base else 0
+    seconds = _least_seconds(shape, config, passes, read_again=read_again)
+    return Plan(passes, batch, estimate_memory(shape, config, batch=batch), seconds)
 
 
 def show_plan(plan: Plan, config: TrainConfig, console: Console) -> None:
@@ -128,13 +131,17 @@ def _learned(example: Example) -> int:
     return sum(kind != 0 for kind in example.kinds[1:])
 
 
-def _least_seconds(base: Ministral3Config, config: TrainConfig, passes: Sequence[PassPlan]) -> float:
+def _least_seconds(
+    base: Ministral3Config, config: TrainConfig, passes: Sequence[PassPlan], *, read_again: int
+) -> float:
     # Each way is one product with every weight, two operations each: forth, back to the inputs, and forth once more
     # where layers are computed again. Frozen weights have no gradient of their own, so there is no third product.
     ways = 3 if config.gradient_checkpointing else 2
     layers = 2 * ways * text_parameters(base) * sum(each.tokens for each in passes)
     head = 2 * 2 * base.vocab_size * base.hidden_size * sum(each.learned for each in passes)
-    return (layers + head) / _operations_per_second(base, getattr(torch, config.precision))
+    # What is held against the base is read by the base as well: forth alone, and once through the head.
+    again = 2 * read_again * (text_parameters(base) + base.vocab_size * base.hidden_size)
+    return (layers + head + again) / _operations_per_second(base, getattr(torch, config.precision))
 
 
 def _operations_per_second(base: Ministral3Config, precision: torch.dtype) -> float:
