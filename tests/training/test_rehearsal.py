@@ -17,7 +17,7 @@ from tear_training.plan import plan_run
 from tear_training.rehearsal import Texts, choose_texts, read_texts
 from tear_training.train import train
 
-WORLD = {"world": {"seed": 1, "documents": 6}, "texts_per_step": 2}
+WORLD = {"world": {"seed": 1, "documents": 6}, "texts_per_step": 2, "against": "text"}
 
 
 @pytest.fixture(scope="module")

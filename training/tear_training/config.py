@@ -86,7 +86,7 @@ class Rehearsal(_Closed):
     """How many texts join each optimizer step; not given, one for every eight rows, rounded up."""
     weight: float = Field(default=1.0, ge=0)
     """What their mean counts in the loss; at 0 it is measured and not learned."""
-    against: Literal["text", "base"] = "text"
+    against: Literal["text", "base"] = "base"
     """What is rehearsed: the text as it stands, or what the base itself foretells at each of its places."""
 
     @model_validator(mode="after")
