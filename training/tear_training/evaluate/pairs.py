@@ -6,8 +6,7 @@ itself stands on both sides, so sadness, fluency and length cancel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,10 +14,13 @@ from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate.bag_of_words import StrengthWords
 from tear_training.evaluate.bootstrap import Array, Columns
 from tear_training.evaluate.figures import COIN
-from tear_training.evaluate.items import Answer, Siblings, elsewhere, ripples_after, scenes_after, shifted
+from tear_training.evaluate.items import Answer, Siblings, elsewhere, ripples_after, shifted
 from tear_training.evaluate.runs import first_halves
-from tear_training.evaluate.scorer import Likelihood
+from tear_training.evaluate.scorer import Likelihood, Question
 from tear_training.evaluate.writer import Writer
+
+_BESIDE = ((0, 1, 2), (1, 0, 3), (2, 3, 0), (3, 2, 1))
+"""Which scenes are asked after each of four answers: its own, and those of the two that it is paired with."""
 
 
 def matched(first: Sequence[float], second: Sequence[float]) -> float:
@@ -35,13 +37,17 @@ def matched(first: Sequence[float], second: Sequence[float]) -> float:
 
 def whole_scenes(likelihood: Likelihood, siblings: Sequence[Siblings]) -> Columns:
     """D1 on whole scenes: `d1_same` for the pairs of one valence, `d1_opposite` for the others, a diagnosis only."""
-    asked = [scenes_after([answer.told for answer in each.all]) for each in siblings]
-    scores = iter(likelihood.score(list(chain.from_iterable(asked))))
+    asked = [
+        Question(each.all[place].told.asked, tuple(each.all[other].told.scene for other in others))
+        for each in siblings
+        for place, others in enumerate(_BESIDE)
+    ]
+    scores = iter(likelihood.score(asked))
     same, opposite = [], []
-    for each in siblings:
-        by_answer = [next(scores) for _ in each.all]
+    for _ in siblings:
+        by_answer = [dict(zip(others, next(scores), strict=True)) for others in _BESIDE]
 
-        def told_apart(one: int, two: int, table: Sequence[Sequence[float]] = by_answer) -> float:
+        def told_apart(one: int, two: int, table: Sequence[Mapping[int, float]] = by_answer) -> float:
             return matched([table[one][one], table[one][two]], [table[two][one], table[two][two]])
 
         same.append((told_apart(0, 1) + told_apart(2, 3)) / 2)

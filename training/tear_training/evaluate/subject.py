@@ -15,7 +15,7 @@ from tear_chain.prepared import PreparedBase, load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.adapter import load_base
 
-_LONGEST = 512
+_LONGEST = 768
 """Which attention kernel to load; it is the packing of `scorer`, not a limit."""
 
 
