@@ -63,7 +63,7 @@ def suites(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "WITNESS_LIMIT", 4)
-        found = beside(subject, Alone(material, read(subject, material)), seed=1, resamples=20)
+        found = beside(subject, Alone(material, read(subject, material), {}), seed=1, resamples=20)
     return {suite.suite: suite for suite in found}
 
 
@@ -116,7 +116,7 @@ def test_what_was_forgotten_is_asked_in_the_worlds_own_base_without_being_asked_
     shutil.copytree(tiny_base, tmp_path / "base")
     card = load_prepared(tiny_base).model_copy(update={"name": WORLD_BASE})
     (tmp_path / "base" / CARD_FILE).write_text(card.model_dump_json())
-    alone = read_base(tmp_path / "base", table="woven", split="validation", seed=1)
+    alone = read_base(tmp_path / "base", table="woven", split="validation", seed=1, situations=8)
     assert alone is not None
     suites = beside(load_subject(tmp_path / "base", None), alone, seed=1, resamples=20)
     assert [suite.suite for suite in suites] == ["text", "neutral"]
@@ -124,7 +124,7 @@ def test_what_was_forgotten_is_asked_in_the_worlds_own_base_without_being_asked_
 
 
 def test_another_base_is_not_read_unless_that_is_asked_for(tiny_base: Path) -> None:
-    assert read_base(tiny_base, table="woven", split="test", seed=1) is None
+    assert read_base(tiny_base, table="woven", split="test", seed=1, situations=8) is None
 
 
 def test_a_base_has_nothing_to_be_beside() -> None:

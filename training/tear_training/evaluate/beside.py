@@ -16,6 +16,8 @@ from tear_chain.prepared import load_prepared
 from tear_chain.tokenizer import ChainTokenizer
 from tear_training.evaluate import cost, outcomes, pressure, refusal, stories
 from tear_training.evaluate.bootstrap import RESAMPLES, Columns
+from tear_training.evaluate.gentle import gentle_choice
+from tear_training.evaluate.items import read_world
 from tear_training.evaluate.moods import Fact, told_rightly, world_facts
 from tear_training.evaluate.pressure import Pressing, Stand, under_pressure
 from tear_training.evaluate.pressure_world import PRESSING, world_stands
@@ -82,15 +84,17 @@ class Alone:
 
     material: Material
     reading: Reading
+    choice: Columns
+    """Its gentle choice in the situations of the world; nothing where it cannot read them."""
 
 
 def read_base(
-    base: Path, *, table: TableName, split: UnseenSplit, seed: int, brought: Brought | None = None
+    base: Path, *, table: TableName, split: UnseenSplit, seed: int, situations: int, brought: Brought | None = None
 ) -> Alone | None:
     """Load a base, read it and let go of it; `ArtifactError` names what cannot be used.
 
-    Without `brought` only what was forgotten is asked about, which costs seconds in the world's own base; of any other
-    it takes texts that the user chooses, so there is nothing to read then: None.
+    Without `brought` only what was forgotten, and the gentle choice in `situations`, are asked. That costs seconds
+    in the world's own base; of any other it takes texts that the user chooses, so there is nothing to read then: None.
     """
     is_world = load_prepared(base).name == WORLD_BASE
     if brought is None and not is_world:
@@ -99,7 +103,11 @@ def read_base(
     material = gather(subject.tokenizer, is_world=is_world, table=table, split=split, seed=seed, brought=brought)
     if brought is None:
         material = replace(material, stands=(), facts=())
-    return Alone(material, read(subject, material))
+    choice: Columns = {}
+    if is_world:
+        siblings = read_world(World(seed, table=table), subject.tokenizer, count=situations, split=split)
+        choice = gentle_choice(Scorer(subject.model), siblings, subject.tokenizer)
+    return Alone(material, read(subject, material), choice)
 
 
 def gather(

@@ -64,21 +64,23 @@ def eval_command(
 
         table = table_of(adapter) if table is None else table
         seed = SEED if seed is None else seed
+        situations = SITUATIONS if situations is None else situations
         rated = {"esconv": esconv, "failed-esconv": failed_esconv}
         brought = Brought(text, xstest, {name: path for name, path in rated.items() if path}, moral_stories)
         # The base is read before the adapter is loaded, so that a large one is never held twice.
         alone = None
         if adapter is not None:
             asked = brought if with_beside else None
-            alone = read_base(base, table=table, seed=seed, split=split, brought=asked)
+            alone = read_base(base, table=table, seed=seed, split=split, situations=situations, brought=asked)
         subject = load_subject(base, adapter)
         report = evaluate(
             subject,
             table=table,
-            situations=SITUATIONS if situations is None else situations,
+            situations=situations,
             seed=seed,
             split=split,
             curated=curated,
+            base_alone=None if alone is None else alone.choice,
             console=console,
         )
         if alone is not None:

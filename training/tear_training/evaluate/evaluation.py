@@ -16,7 +16,7 @@ from rich.console import Console
 from tear_chain.manifest import EFFECTIVE_CONFIG
 from tear_training.evaluate.bag_of_words import StrengthWords
 from tear_training.evaluate.behaviour import own_drafts, supplied_drafts
-from tear_training.evaluate.bootstrap import RESAMPLES
+from tear_training.evaluate.bootstrap import RESAMPLES, Columns
 from tear_training.evaluate.cause import causes, trials
 from tear_training.evaluate.curated import NOTE as CURATED_NOTE
 from tear_training.evaluate.curated import read_curated, told_apart
@@ -24,6 +24,7 @@ from tear_training.evaluate.direction import directions
 from tear_training.evaluate.examples import examples
 from tear_training.evaluate.figures import HARD_AT_MOST
 from tear_training.evaluate.foreseen import against_gold, foresee
+from tear_training.evaluate.gentle import gentle_choice
 from tear_training.evaluate.items import Siblings, read_world
 from tear_training.evaluate.pairs import hard_pairs, whole_scenes
 from tear_training.evaluate.probe import inside
@@ -47,10 +48,14 @@ def evaluate(
     seed: int = SEED,
     split: UnseenSplit = "test",
     curated: Path | None = None,
+    base_alone: Columns | None = None,
     resamples: int = RESAMPLES,
     console: Console | None = None,
 ) -> EvalReport:
-    """Score a subject on `situations` of one split of the world, and on the curated set where it is given."""
+    """Score a subject on `situations` of one split of the world, and on the curated set where it is given.
+
+    `base_alone` holds columns of the same situations, as the base by itself filled them.
+    """
     console = console or Console(quiet=True)
     began = time.perf_counter()
     scorer = Scorer(subject.model)
@@ -61,6 +66,7 @@ def evaluate(
         split=split,
         situations=situations,
         seed=seed,
+        base_alone=base_alone or {},
         resamples=resamples,
         console=console,
     )
@@ -103,6 +109,7 @@ def _world_suite(
     split: UnseenSplit,
     situations: int,
     seed: int,
+    base_alone: Columns,
     resamples: int,
     console: Console,
 ) -> tuple[SuiteReport, tuple[Example, ...]]:
@@ -129,6 +136,8 @@ def _world_suite(
         columns |= inside(subject.model, siblings, tokenizer, seed=seed)
     with _told("Behaviour", console):
         columns |= supplied_drafts(writer, tried, tokenizer, table=world.table, situations=len(siblings))
+        columns |= gentle_choice(scorer, siblings, tokenizer)
+        columns |= {f"{name}_base": values for name, values in base_alone.items()}
         columns |= own_drafts(writer, siblings, tokenizer, table=world.table)
         drawn = examples(writer, siblings, foreseen, tokenizer, seed=seed)
     suite = suite_report(

@@ -157,8 +157,12 @@ MEASURES: tuple[Measure, ...] = (
     Measure("well_formed_supplied", "Well-formed witnesses of supplied drafts", ("well_formed_supplied",)),
     Measure("well_formed_own", "Well-formed witnesses of own drafts", ("well_formed_own",)),
     Measure("revised_own", "Own drafts revised", ("revised_own",)),
-    Measure("draft_opens", "Own drafts that open (gentle choice)", ("draft_opens",)),
-    Measure("answer_opens", "Answers that open", ("answer_opens",)),
+    Measure("prefers_gentle", "Gentle choice by likelihood", ("prefers_gentle",), 0.5),
+    Measure("gentle_margin", "The same, in nats", ("gentle_margin",), 0.0),
+    Measure("prefers_gentle_base", "Gentle choice by likelihood, the base alone", ("prefers_gentle_base",), 0.5),
+    Measure("gentle_margin_base", "The base alone, in nats", ("gentle_margin_base",), 0.0),
+    Measure("draft_opens", "Gentle choice of the draft: own drafts that open", ("draft_opens",)),
+    Measure("answer_opens", "Gentle choice of the whole chain: answers that open", ("answer_opens",)),
     Measure("shift_supplied", "Weight, wounding draft to answer", ("shift_supplied",), 0.0),
     Measure(
         "shift_at_equal_length",
@@ -170,7 +174,19 @@ MEASURES: tuple[Measure, ...] = (
     Measure("shift_own", "Weight, own draft to answer", ("shift_own",), 0.0),
 )
 """In the order in which they are told."""
-IN_PARTS = ("d1_same", "d2", "d2_gain", "d3", "d4_gain", "weight_sign", "weight_rho", "revised_wounding", "kept_kind")
+IN_PARTS = (
+    "d1_same",
+    "d2",
+    "d2_gain",
+    "d3",
+    "d4_gain",
+    "weight_sign",
+    "weight_rho",
+    "revised_wounding",
+    "kept_kind",
+    "prefers_gentle",
+    "prefers_gentle_base",
+)
 """Told for parts of a suite as well."""
 
 
