@@ -45,11 +45,11 @@ def work(folder: Path, base: Path, *, data: Path, console: Console) -> None:
     card = read_cell(folder)
     if (folder / EVALUATION_FILE).is_file():
         return
-    # Not earlier: whoever only reads what a cell is needs no torch.
+    # Before it is loaded: it speaks of a kernel for CPUs that it could not fetch, wanted or not.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from tear_training.sweep.score import score
     from tear_training.train import train
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if card.config is not None:
         train(card.config, base, folder / ADAPTER, folder=data, resume=True, console=console)
     report = score(base, None if card.config is None else folder / ADAPTER, card.evaluation, console=console)

@@ -38,6 +38,7 @@ def sweep_command(
     if ray is not None and jobs is not None:
         raise typer.BadParameter("a cluster knows how many CPUs it has", param_hint="--jobs")
     try:
+        from tear_chain.prepared import load_prepared
         from tear_training.config import load_config, load_settings
         from tear_training.sweep.board import Board
         from tear_training.sweep.folders import open_folders
@@ -49,8 +50,6 @@ def sweep_command(
         sweep = load_settings(config, SweepConfig)
         recipe_file = config.parent / sweep.recipe
         recipe = load_config(recipe_file, overrides=sweep.set)
-        from tear_chain.prepared import load_prepared
-
         grid, card = cells(sweep, recipe), load_prepared(base)
         folders = open_folders(
             out,
@@ -78,6 +77,14 @@ def sweep_command(
             )
             for each in failures:
                 _complain(f"{each.name} failed: {each.why}. The end of its log:", each.log)
+        # Not earlier: these load torch, and the cells need the memory.
+        from tear_training.sweep.report import compile_report, write_report
+        from tear_training.sweep.show import print_report
+
+        report = compile_report(sweep, folders, base=card, command=_command(config, base, out))
+        print_report(report, console)
+        written = ", ".join(path.name for path in write_report(out, report))
+        console.print(f"{written} are in {out}.", highlight=False, soft_wrap=True)
         if failures:
             said = f"{len(failures)} cells failed. The same command takes up what is missing."
             _complain(said)
@@ -88,6 +95,11 @@ def sweep_command(
     except TearError as exc:
         _complain(f"Error: {exc.sentence()}")
         raise typer.Exit(1) from exc
+
+
+def _command(config: Path, base: Path, out: Path) -> list[str]:
+    """What gives this report, however its cells came to be done."""
+    return ["tear", "sweep", str(config), "--base", str(base), "--out", str(out)]
 
 
 def _complain(*said: str) -> None:

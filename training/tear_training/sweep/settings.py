@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tear_training.world import UnseenSplit
 from tear_training.world_table import TableName
 
 Control = Literal["sham", "none", "base"]
@@ -14,13 +15,15 @@ Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 class Scoring(_Closed):
     """How every cell is evaluated."""
 
     table: TableName
+    split: UnseenSplit = "test"
+    """Which situations; choose a recipe by `validation`, and report `test`."""
     situations: int = Field(default=240, ge=8)
     seed: int | None = None
     """Of situations and intervals; not given, that of `tear eval`."""
