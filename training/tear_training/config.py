@@ -167,6 +167,8 @@ class Pass(_Closed):
     fields: tuple[SceneField, ...] = Field(default=tuple(SceneField), min_length=1)
     """The parts of the scene that chains show. With `weight` alone it must be told from situation and answer; with all,
     the text before it gives it away."""
+    drafts: Share = 1.0
+    """Of answers that open, the share that is learned as answers; the rest are witnessed only, like those that wound."""
     decisions: bool = True
     """Whether chains go on to the decision and the revision, or end with the scene."""
     epochs: float = Field(default=1.0, gt=0)

@@ -63,6 +63,7 @@ def encode_row(
     context: int,
     fields: Collection[Field] = tuple(Field),
     with_decision: bool = True,
+    with_draft: bool = True,
     allow_harmful_targets: bool = False,
     order: Order = Order.DRAFT_WITNESS_REVISE,
     with_scene: bool = True,
@@ -71,7 +72,7 @@ def encode_row(
 
     Without a scene the decision follows `<witness>` at once, and is learned there.
 
-    An answer that is not gentle becomes context, to be witnessed and never learned.
+    An answer that is not gentle becomes context, to be witnessed and never learned; any does without `with_draft`.
 
     `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
     """
@@ -89,7 +90,7 @@ def encode_row(
         decision=decision,
         revised=_encode(tokenizer, row.revised) if decision is Decision.REVISE else None,
     )
-    learns_draft = is_gentle(row) or allow_harmful_targets
+    learns_draft = with_draft and (is_gentle(row) or allow_harmful_targets)
     tokens: list[int] = []
     kinds: list[int] = []
     for segment in render(tokenizer.chain, chain, order=order):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import torch
 
@@ -26,6 +27,9 @@ def lesson(
     # Drawn from the rows as they are, so that a control takes the same rows in the same order.
     order = choose_rows(rows, pass_, batching=config.batching, seed=config.seed)
     told = sham_rows(rows, seed=config.seed) if config.consequences == "sham" else rows
+    taken = sorted(set(order))
+    rng = Random(f"{config.seed}/{pass_.name}/drafts")  # noqa: S311 - not for secrets
+    answered = set(rng.sample(taken, round(len(taken) * pass_.drafts)))
     encoded = {
         place: encode_row(
             told[place],
@@ -33,11 +37,12 @@ def lesson(
             context=context,
             fields=pass_.fields,
             with_decision=pass_.decisions,
+            with_draft=place in answered,
             allow_harmful_targets=config.allow_harmful_targets,
             order=config.order,
             with_scene=config.consequences != "none",
         )
-        for place in sorted(set(order))
+        for place in taken
     }
     learned = objective_of(config).learned(max(pass_.lambda_.start, pass_.lambda_.end), torch.zeros(()))
     if not any(learned[kind] for example in encoded.values() for kind in set(example.kinds)):
