@@ -82,7 +82,7 @@ class Bench:
 
     def questions(self, count: int) -> list[str]:
         """Unseen situations: each is asked once, so that no cache of an earlier round helps either side."""
-        return [str(row.input) for row in World(11, table="leaning").rows(split="test", count=count)]
+        return [str(row.input) for row in World(11, table="woven").rows(split="test", count=count)]
 
     async def chains(
         self, questions: Sequence[str], *, threshold: float | None, tag: str

@@ -259,7 +259,7 @@ def _chains(base: Path) -> list[list[int]]:
     from tear_training.world import World
 
     tokenizer = ChainTokenizer.load(base)
-    rows = World(11, table="leaning").rows(split="test", count=CHAINS)
+    rows = World(11, table="woven").rows(split="test", count=CHAINS)
     return [list(encode_row(row, tokenizer, context=1024).tokens) for row in rows]
 
 

@@ -11,7 +11,7 @@ class Questions:
     """A supply of unseen situations: no cache of an earlier round helps anybody."""
 
     def __init__(self) -> None:
-        rows = World(12, table="leaning").rows(split="test", count=SUPPLY)
+        rows = World(12, table="woven").rows(split="test", count=SUPPLY)
         self._fresh = iter(dict.fromkeys(str(row.input) for row in rows))
 
     def take(self, count: int) -> list[str]:

@@ -39,7 +39,7 @@ async def load(url: str, *, pause_s: float, seed: int = 7) -> None:
 
 def _cases(seed: int) -> Iterator[Case]:
     while True:
-        yield from World(seed, table="leaning").cases(split="test", count=1000)
+        yield from World(seed, table="woven").cases(split="test", count=1000)
         seed += 1
 
 

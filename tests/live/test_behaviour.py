@@ -21,7 +21,7 @@ GROUP = 100
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return list(World(SEED, table="leaning").cases(split="test", count=900))
+    return list(World(SEED, table="woven").cases(split="test", count=900))
 
 
 def test_at_least_99_of_100_chains_are_well_formed(http: httpx.Client, cases: Sequence[Case]) -> None:

@@ -109,7 +109,7 @@ def _largest(first: torch.Tensor, second: torch.Tensor) -> float:
 
 def _chains(tokenizer: ChainTokenizer, order: Order) -> list[list[int]]:
     chains = []
-    for row in World(5, table="leaning").rows(split="test", count=12):
+    for row in World(5, table="woven").rows(split="test", count=12):
         scene = row.consequence
         segments = render(
             tokenizer.chain,

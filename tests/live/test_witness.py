@@ -13,7 +13,7 @@ from tear_training.importers import import_file
 from tear_training.rows import Row, load_rows
 from tear_training.world import World
 
-ROWS = list(World(5, table="leaning").rows(split="test", count=64))
+ROWS = list(World(5, table="woven").rows(split="test", count=64))
 
 
 def asked(row: Row) -> list[dict[str, str]]:

@@ -217,6 +217,28 @@ def test_scenes_of_the_woven_world_tell_what_was_wanted_and_what_was_given(woven
         assert first.startswith("It moved" if given.way == 1 else "It held")
         assert first.endswith(text.ABOUT[given.about])
         assert not any(word in then for word in ("moved", "held", "matter", "heart"))
+        depth = text.DEPTH[abs(WOVEN.effects[gold.need][gold.act])]
+        assert then.endswith(depth) if gold.weight else not then.endswith(tuple(text.DEPTH.values()))
+
+
+def test_revisions_of_the_woven_world_take_up_what_the_scene_says_was_wanted(woven: dict[Split, list[Case]]) -> None:
+    for row, _ in woven["train"][:1000]:
+        if row.revised is not None:
+            wanted = str(row.consequence.who).rsplit(", who wanted to be ", 1)[1]
+            assert f"You want to be {wanted}" in row.revised
+            assert wanted not in row.response
+
+
+def test_in_the_woven_world_some_train_situations_alone_do_not_tell_what_is_wanted(
+    woven: dict[Split, list[Case]], balanced: dict[Split, list[Case]]
+) -> None:
+    untold = re.compile("|".join(re.sub(r"\\\{\w+\\\}", ".+", re.escape(template)) for template in text.UNTOLD))
+
+    def share(cases: list[Case]) -> float:
+        return sum(untold.search(str(row.input)) is not None for row, _ in cases) / len(cases)
+
+    assert share(woven["train"]) == pytest.approx(0.4, abs=0.03)
+    assert share(woven["validation"]) == share(woven["test"]) == share(balanced["train"]) == 0
 
 
 def test_unseen_cells_appear_in_their_own_split_alone(

@@ -168,9 +168,11 @@ class Pass(_Closed):
     """The parts of the scene that chains show. With `weight` alone it must be told from situation and answer; with all,
     the text before it gives it away."""
     drafts: Share = 1.0
-    """Of answers that open, the share that is learned as answers; the rest are witnessed only, like those that wound."""
+    """Of answers that open, the share learned as answers; the rest are only witnessed, as those that wound."""
     decisions: bool = True
     """Whether chains go on to the decision and the revision, or end with the scene."""
+    rehearses: bool = True
+    """Whether the texts of `rehearsal` join its steps."""
     epochs: float = Field(default=1.0, gt=0)
     learning_rate: float = Field(gt=0)
     warmup: Share = 0.05

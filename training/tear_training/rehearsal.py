@@ -64,7 +64,7 @@ def choose_texts(texts: Texts, pass_: Pass, config: TrainConfig, *, steps: int) 
     """The texts of a pass in their order, as many to each step: seeded, and every one before any comes twice."""
     # Drawn apart from the rows: with and without rehearsal a pass has the same rows in the same order.
     rng = Random(f"{config.seed}/{pass_.name}/rehearsal")  # noqa: S311 - not for secrets
-    wanted = steps * config.texts_per_step
+    wanted = steps * config.texts_per_step if pass_.rehearses else 0
     order: list[Example] = []
     while len(order) < wanted:
         order += rng.sample(texts.examples, len(texts.examples))

@@ -37,6 +37,8 @@ _TEST_BUCKETS = range(2)
 _VALIDATION_BUCKETS = range(2, 4)
 _UNSEEN_SHARE = 0.5
 _HELD_OUT_SHARE = 0.5
+_UNTOLD_SHARE = 0.4
+"""In the woven world, of the train split: only there does a revision have nothing but the witness to go by."""
 _DOCUMENT_KINDS = ("need", "who", "act", "echo", "need and act", "chain")
 _DOCUMENT_SHARES = (25, 10, 30, 7, 13, 15)
 _Slots = dict[str, str]
@@ -164,7 +166,8 @@ class World:
             yield self._document(rng, split)
 
     def _case(self, rng: Random, split: Split, number: int) -> Case:
-        situation = self._situation(rng, split)
+        is_woven = self.table.weave is not None
+        situation = self._situation(rng, split, untold=_UNTOLD_SHARE if is_woven and split == "train" else 0.0)
         effects = _OPENING if rng.random() < 0.5 else _CLOSING
         need = situation.frame.need
         is_cell_seen = self._is_cell_seen(rng, split, need)
@@ -196,7 +199,7 @@ class World:
         revised = None
         if weight < 0:
             better = self.table.acts(need, _STRONGLY_OPENING, among=None if split == "test" else self.table.shown)
-            revised = _answer(rng, rng.choice(better), situation.slots, is_seen=is_answer_seen)
+            revised = _answer(rng, rng.choice(better), situation.slots, is_seen=is_answer_seen, heard=self._heard(need))
         row = Row(
             id=id,
             situation_id=situation.id,
@@ -204,7 +207,7 @@ class World:
             response=_answer(rng, act, situation.slots, is_seen=is_answer_seen, frame=frame),
             consequence=Consequence(
                 who=self._who(rng, situation),
-                impact=self._impact(rng, act, weight, slots=situation.slots),
+                impact=self._impact(rng, need, act, weight=weight, slots=situation.slots),
                 ripples=_ripples(rng, need, situation.bond, weight=weight, slots=situation.slots),
                 weight=weight,
             ),
@@ -254,18 +257,28 @@ class World:
         wanted = self.table.weave.needs[situation.frame.need]
         return f"{who.removesuffix('.')}, {text.WANTED[wanted.way]} {text.ABOUT[wanted.about]}."
 
-    def _impact(self, rng: Random, act: Act, weight: int, *, slots: _Slots) -> str:
+    def _heard(self, need: Need) -> str:
+        if self.table.weave is None:
+            return ""
+        wanted = self.table.weave.needs[need]
+        return f"{text.HEARD[wanted.way]} {text.ABOUT[wanted.about]}."
+
+    def _impact(self, rng: Random, need: Need, act: Act, *, weight: int, slots: _Slots) -> str:
         if self.table.weave is None:
             return _impact(rng, act, weight, slots)
         given = self.table.weave.acts[act]
-        impact = rng.choice(text.VALENCE_RESTATED[(weight > 0) - (weight < 0)])
-        return f"{text.GIVEN[given.way]} {text.ABOUT[given.about]}. {impact}".format_map(slots)
+        sign = (weight > 0) - (weight < 0)
+        impact = rng.choice(text.VALENCE_RESTATED[sign])
+        depth = text.DEPTH[abs(self.table.effects[need][act])] if sign else ""
+        return f"{text.GIVEN[given.way]} {text.ABOUT[given.about]}. {impact} {depth}".format_map(slots).strip()
 
-    def _situation(self, rng: Random, split: Split) -> _Situation:
+    def _situation(self, rng: Random, split: Split, *, untold: float = 0.0) -> _Situation:
         frame = rng.choice(self._frames[split, rng.choice(NEEDS)])
         bond, fragility = rng.choice(BONDS), rng.choice(FRAGILITIES)
         slots = _slots(rng, text.TOPICS[frame.topic])
         story = text.NEEDS[frame.need].situations[frame.phrasing].format_map(slots)
+        if untold and rng.random() < untold:
+            story = rng.choice(text.UNTOLD).format_map(slots)
         parts = (rng.choice(text.BOND_CUES[bond]), story, rng.choice(text.FRAGILITY_CUES[fragility]))
         return _Situation(frame, bond, fragility, " ".join(filter(None, parts)), slots)
 
@@ -326,13 +339,21 @@ def _slots(rng: Random, topic: text.Topic) -> _Slots:
     }  # fmt: skip
 
 
-def _answer(rng: Random, act: Act, slots: _Slots, *, is_seen: bool = True, frame: tuple[str, str] | None = None) -> str:
+def _answer(
+    rng: Random,
+    act: Act,
+    slots: _Slots,
+    *,
+    is_seen: bool = True,
+    heard: str = "",
+    frame: tuple[str, str] | None = None,
+) -> str:
     stock = text.ACTS[act]
     core = rng.choice(stock.answers[: -text.HELD_OUT] if is_seen else stock.answers[-text.HELD_OUT :])
     if frame is not None:
         return " ".join(filter(None, (frame[0], core.format_map(slots), frame[1])))
     second = rng.choice(stock.seconds) if rng.random() < 0.6 else ""
-    parts = (rng.choice(text.OPENERS), core.format_map(slots), second, rng.choice(text.CLOSERS))
+    parts = (rng.choice(text.OPENERS), heard, core.format_map(slots), second, rng.choice(text.CLOSERS))
     return " ".join(filter(None, parts))
 
 

@@ -232,8 +232,19 @@ VALENCE_RESTATED = {
 }
 
 WANTED = {1: "who wanted to be moved", -1: "who wanted to be held"}
+HEARD = {1: "You want to be moved", -1: "You want to be held"}
 GIVEN = {1: "It moved {o}", -1: "It held {o}"}
 ABOUT = {1: "in the matter", -1: "at heart"}
+DEPTH = {1: "It stayed on the surface.", 2: "It went deep."}
+UNTOLD = (
+    "It's {t}. I don't know how to say it.",
+    "It's about {t}. I can't find the words.",
+    "I wanted to write to you about {t}, and now I don't know what to say.",
+    "Something happened at the {group} on {day}. I can't tell you what.",
+    "You know how it is with me and {t}.",
+    "I keep thinking of {t}. I can't say more today.",
+)
+"""Situations that do not tell what is wanted."""
 
 NEEDS = {
     "start": NeedText(

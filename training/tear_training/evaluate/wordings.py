@@ -29,7 +29,7 @@ def read_act(answer: str) -> Act | None:
 
 
 def impacts(gold: Gold, *, opens: bool, table: Table) -> tuple[str, ...]:
-    """All ways in which the world tells that this answer opened, or that it closed."""
+    """All ways in which the world tells that this answer opened, or that it closed; how deep it went may follow."""
     if table.weave is None:
         act = ACT_TEXTS[gold.act]
         return tuple(template.format_map(gold.slots) for template in (act.opened if opens else act.closed))
