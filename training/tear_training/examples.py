@@ -72,7 +72,8 @@ def encode_row(
 
     Without a scene the decision follows `<witness>` at once, and is learned there.
 
-    An answer that is not gentle becomes context, to be witnessed and never learned; any does without `with_draft`.
+    An answer that is not gentle becomes context, to be witnessed and never learned. Without `with_draft` so does one
+    that is, all but the marker that ends it.
 
     `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
     """
@@ -90,17 +91,19 @@ def encode_row(
         decision=decision,
         revised=_encode(tokenizer, row.revised) if decision is Decision.REVISE else None,
     )
-    learns_draft = with_draft and (is_gentle(row) or allow_harmful_targets)
+    may_say = is_gentle(row) or allow_harmful_targets
     tokens: list[int] = []
     kinds: list[int] = []
     for segment in render(tokenizer.chain, chain, order=order):
-        kind = segment.kind
-        if kind is SegmentKind.DRAFT and not learns_draft:
-            kind = SegmentKind.CONTEXT
+        kind, given = segment.kind, 0
+        if kind is SegmentKind.DRAFT and not may_say:
+            given = len(segment.tokens)
+        elif kind is SegmentKind.DRAFT and not with_draft:
+            given = len(segment.tokens) - 1
         elif not with_scene and segment.tokens[0] in tokenizer.chain.decisions.values():
             kind = SegmentKind.DECISION
         tokens += segment.tokens
-        kinds += [KINDS.index(kind)] * len(segment.tokens)
+        kinds += [0] * given + [KINDS.index(kind)] * (len(segment.tokens) - given)
     if len(tokens) > context:
         raise DataError(f"Row {row.id} has {len(tokens)} tokens; the base's context is {context}.")
     return Example(row.id, tuple(tokens), tuple(kinds))

@@ -268,9 +268,9 @@ class World:
             return _impact(rng, act, weight, slots)
         given = self.table.weave.acts[act]
         sign = (weight > 0) - (weight < 0)
-        impact = rng.choice(text.VALENCE_RESTATED[sign])
         depth = text.DEPTH[abs(self.table.effects[need][act])] if sign else ""
-        return f"{text.GIVEN[given.way]} {text.ABOUT[given.about]}. {impact} {depth}".format_map(slots).strip()
+        told = f"{text.GIVEN[given.way]} {text.ABOUT[given.about]}. {text.DID[sign]} {depth}"
+        return told.format_map(slots).strip()
 
     def _situation(self, rng: Random, split: Split, *, untold: float = 0.0) -> _Situation:
         frame = rng.choice(self._frames[split, rng.choice(NEEDS)])

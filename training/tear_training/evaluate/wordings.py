@@ -8,7 +8,7 @@ from functools import cache
 
 from tear_training.world import Gold
 from tear_training.world_table import ACTS, Act, Table
-from tear_training.world_text import ABOUT, GIVEN, VALENCE_RESTATED
+from tear_training.world_text import ABOUT, DID, GIVEN
 from tear_training.world_text import ACTS as ACT_TEXTS
 
 _ENOUGH = 0.6
@@ -34,8 +34,8 @@ def impacts(gold: Gold, *, opens: bool, table: Table) -> tuple[str, ...]:
         act = ACT_TEXTS[gold.act]
         return tuple(template.format_map(gold.slots) for template in (act.opened if opens else act.closed))
     given = table.weave.acts[gold.act]
-    half = f"{GIVEN[given.way]} {ABOUT[given.about]}."
-    return tuple(f"{half} {told}".format_map(gold.slots) for told in VALENCE_RESTATED[1 if opens else -1])
+    told = f"{GIVEN[given.way]} {ABOUT[given.about]}. {DID[1 if opens else -1]}"
+    return (told.format_map(gold.slots),)
 
 
 @cache
