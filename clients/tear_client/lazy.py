@@ -49,6 +49,7 @@ GUESTS = (
     GuestCommand("train", "Train an adapter that teaches the chain to a base.", "pip install 'the-tear[train]'"),
     GuestCommand("base", "Make a base model ready for the chain.", "pip install 'the-tear[train]'"),
     GuestCommand("eval", "Score whether an adapter sees what its words do.", "pip install 'the-tear[train]'"),
+    GuestCommand("sweep", "Train and score a grid of lambdas, controls and seeds.", "pip install 'the-tear[train]'"),
     GuestCommand("data", "Import, audit, expand and review training rows.", "pip install 'the-tear[data]'"),
 )
 _COMPLETION = ("install_completion", "show_completion")

@@ -22,7 +22,8 @@ def choose_rows(rows: Sequence[Row], pass_: Pass, *, batching: Batching, seed: i
     rng = Random(f"{seed}/{pass_.name}")  # noqa: S311 - not for secrets
     groups: dict[str, list[int]] = {"opening": [], "neutral": [], "closing": []}
     for place, row in enumerate(rows):
-        groups[_group(row)].append(place)
+        if pass_.provenance is None or row.provenance.kind in pass_.provenance:
+            groups[_group(row)].append(place)
     chosen = [place for name, group in groups.items() for place in _take(rng, group, _share(pass_.mix, name))]
     if not chosen:
         raise DataError(f"Pass {pass_.name} has no rows: its mix takes none of those that were read.")

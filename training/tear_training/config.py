@@ -14,6 +14,7 @@ from tear_chain.errors import DataError
 from tear_chain.format import Order
 from tear_chain.words import Field as SceneField
 from tear_training.consequences import Consequences
+from tear_training.rows import ProvenanceKind
 from tear_training.splits import DataSplit
 from tear_training.upkeep import Checkpoints, Evaluation, Tracker
 from tear_training.world_table import TableName
@@ -164,6 +165,8 @@ class Pass(_Closed):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     mix: Mix
+    provenance: tuple[ProvenanceKind, ...] | None = Field(default=None, min_length=1)
+    """Whose rows it takes of these, such as procedural ones alone; not given, all."""
     fields: tuple[SceneField, ...] = Field(default=tuple(SceneField), min_length=1)
     """The parts of the scene that chains show. With `weight` alone it must be told from situation and answer; with all,
     the text before it gives it away."""

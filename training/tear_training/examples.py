@@ -72,8 +72,8 @@ def encode_row(
 
     Without a scene the decision follows `<witness>` at once, and is learned there.
 
-    An answer that is not gentle becomes context, to be witnessed and never learned. Without `with_draft` so does one
-    that is, all but the marker that ends it.
+    An answer that is not gentle becomes context, to be witnessed and never learned. Without `with_draft` every answer
+    does, all but the marker that ends it: where an answer ends is learned then, and none of its words.
 
     `DataError` names a row that does not fit into `context` positions, or whose turns are out of order.
     """
@@ -96,10 +96,10 @@ def encode_row(
     kinds: list[int] = []
     for segment in render(tokenizer.chain, chain, order=order):
         kind, given = segment.kind, 0
-        if kind is SegmentKind.DRAFT and not may_say:
-            given = len(segment.tokens)
-        elif kind is SegmentKind.DRAFT and not with_draft:
+        if kind is SegmentKind.DRAFT and not with_draft:
             given = len(segment.tokens) - 1
+        elif kind is SegmentKind.DRAFT and not may_say:
+            given = len(segment.tokens)
         elif not with_scene and segment.tokens[0] in tokenizer.chain.decisions.values():
             kind = SegmentKind.DECISION
         tokens += segment.tokens
