@@ -30,22 +30,37 @@ def directions(
     likelihood nor recognising an act moves them the right way. Whom it reached the model says itself: the gold may
     tell there what the person needs.
     """
-    edits = [edit for each in siblings for edit in each.edits]
-    answers = [answer.told.asked for edit in edits for answer in edit]
-    impact = tokenizer.chain.fields[Field.IMPACT]
-    halves = iter(first_halves(writer, answers, tokenizer))
-    asked = []
-    for edit in edits:
-        before = [answer.told.asked + _through(next(halves), impact) for answer in edit]
-        asked.append(_effects(edit, before, tokenizer, table=table))
+    asked = effects_after(writer, [edit for each in siblings for edit in each.edits], tokenizer, table=table)
     scores = iter(likelihood.score([question for each in asked for question in each.questions]))
     moved = []
     for each in asked:
-        opening, closing = (
-            log_odds(found[: each.opening], found[each.opening :]) for found in (next(scores), next(scores))
-        )
+        opening, closing = (each.odds(next(scores)) for _ in each.questions)
         moved.append(COIN if opening == closing else float(opening > closing))
     return {"d3": np.array(moved).reshape(len(siblings), -1).mean(1)}
+
+
+class Effects(NamedTuple):
+    """The same ways to tell an effect, opening ones first, asked after either answer of an edit."""
+
+    questions: list[Question]
+    opening: int
+    """How many of them open."""
+
+    def odds(self, scores: Sequence[float]) -> float:
+        """Those of opening against closing, from the scores of one of the questions."""
+        return log_odds(scores[: self.opening], scores[self.opening :])
+
+
+def effects_after(
+    writer: Writer, edits: Sequence[tuple[Answer, Answer]], tokenizer: ChainTokenizer, *, table: Table
+) -> list[Effects]:
+    """What is asked of each edit, after what the model itself says of whom either answer reached."""
+    impact = tokenizer.chain.fields[Field.IMPACT]
+    halves = iter(first_halves(writer, [answer.told.asked for edit in edits for answer in edit], tokenizer))
+    return [
+        _effects(edit, [answer.told.asked + _through(next(halves), impact) for answer in edit], tokenizer, table=table)
+        for edit in edits
+    ]
 
 
 def log_odds(opening: Sequence[float], closing: Sequence[float]) -> float:
@@ -57,21 +72,7 @@ def log_odds(opening: Sequence[float], closing: Sequence[float]) -> float:
     return float(np.logaddexp.reduce(opening) - np.logaddexp.reduce(closing))
 
 
-class _Effects(NamedTuple):
-    """The same ways to tell an effect, opening ones first, asked after either answer of an edit."""
-
-    questions: list[Question]
-    opening: int
-    """How many of them open."""
-
-
-def _odds(scores: Sequence[float], asked: _Effects) -> float:
-    return log_odds(scores[: asked.opening], scores[asked.opening :])
-
-
-def _effects(
-    edit: tuple[Answer, Answer], before: Sequence[Ids], tokenizer: ChainTokenizer, *, table: Table
-) -> _Effects:
+def _effects(edit: tuple[Answer, Answer], before: Sequence[Ids], tokenizer: ChainTokenizer, *, table: Table) -> Effects:
     opening, closing = (
         list(dict.fromkeys(text for answer in edit for text in impacts(answer.gold, opens=opens, table=table)))
         for opens in (True, False)
@@ -79,7 +80,7 @@ def _effects(
     # The marker that ends the field belongs to the text: without it a beginning would count as the whole.
     ripples = tokenizer.chain.fields[Field.RIPPLES]
     told: tuple[Ids, ...] = tuple((*tokenizer.encode(text), ripples) for text in (*opening, *closing))
-    return _Effects([Question(prefix, told) for prefix in before], len(opening))
+    return Effects([Question(prefix, told) for prefix in before], len(opening))
 
 
 def _through(half: Ids, marker: int) -> Ids:

@@ -20,16 +20,17 @@ from tear_training.evaluate.bootstrap import RESAMPLES, Columns
 from tear_training.evaluate.cause import causes, trials
 from tear_training.evaluate.curated import NOTE as CURATED_NOTE
 from tear_training.evaluate.curated import read_curated, told_apart
-from tear_training.evaluate.direction import directions
+from tear_training.evaluate.direction import directions, effects_after
 from tear_training.evaluate.examples import examples
 from tear_training.evaluate.figures import HARD_AT_MOST
 from tear_training.evaluate.foreseen import against_gold, foresee
 from tear_training.evaluate.gentle import gentle_choice
 from tear_training.evaluate.items import Siblings, read_world
 from tear_training.evaluate.pairs import hard_pairs, whole_scenes
-from tear_training.evaluate.probe import inside
+from tear_training.evaluate.probe import by_situation, look_inside, probe
 from tear_training.evaluate.report import EvalReport, Example, SuiteFigures, SuiteReport, suite_report
 from tear_training.evaluate.scorer import Scorer
+from tear_training.evaluate.steer import steered
 from tear_training.evaluate.subject import Subject
 from tear_training.evaluate.writer import GreedyWriter, Remembering
 from tear_training.world import UnseenSplit, World
@@ -38,6 +39,8 @@ from tear_training.world_table import TABLES, TableName
 SEED = 20261122
 """Of the situations, which no training configuration here draws with it, and of the bootstrap."""
 SITUATIONS = 240
+STEERED = 24
+"""Of these, how many are asked again with states moved: each eight times over."""
 
 
 def evaluate(
@@ -133,7 +136,24 @@ def _world_suite(
         tried = trials(writer, siblings, tokenizer)
         columns |= causes(writer, tried, tokenizer, table=world.table, situations=len(siblings))
     with _told("D5 inside", console):
-        columns |= inside(subject.model, siblings, tokenizer, seed=seed)
+        within = look_inside(subject.model, siblings, tokenizer)
+        readings = probe(within.states, within.opens, within.groups, seed=seed)
+        columns |= by_situation(readings, within.groups, situations=len(siblings))
+    with _told("D5 steered", console):
+        turning = [place for place, each in enumerate(siblings) if each.turns][:STEERED]
+        edits = [siblings[place].edits[0] for place in turning]
+        asked = effects_after(writer, edits, tokenizer, table=world.table)
+        columns |= steered(
+            subject.model.model,
+            scorer,
+            layers=list(subject.model.model.layers),
+            asked=dict(zip(turning, asked, strict=True)),
+            within=within,
+            readings=readings,
+            marker=tokenizer.chain.witness,
+            situations=len(siblings),
+            seed=seed,
+        )
     with _told("Behaviour", console):
         columns |= supplied_drafts(writer, tried, tokenizer, table=world.table, situations=len(siblings))
         columns |= gentle_choice(scorer, siblings, tokenizer)

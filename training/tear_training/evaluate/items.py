@@ -64,6 +64,11 @@ class Siblings:
         """Two minimal edits: of each an answer that opens, and one that closes."""
         return (self.opening[0], self.closing[0]), (self.opening[1], self.closing[1])
 
+    @property
+    def turns(self) -> bool:
+        """Whether the first edit leaves a trace on both sides."""
+        return self.opening[0].gold.weight > 0 > self.closing[0].gold.weight
+
 
 def read_world(world: World, tokenizer: ChainTokenizer, *, count: int, split: UnseenSplit = "test") -> list[Siblings]:
     """`count` situations of one split of the world."""

@@ -28,29 +28,58 @@ _AT_ONCE = 32
 States = NDArray[np.float32]
 
 
+class Inside(NamedTuple):
+    """States after the last token of answers, and what is to be read from them."""
+
+    states: States
+    """(layers, answers, hidden)."""
+    opens: NDArray[np.bool_]
+    groups: NDArray[np.int_]
+    """Which of the situations each answer belongs to."""
+
+
+class Fold(NamedTuple):
+    """One part of the cross-validation."""
+
+    train: NDArray[np.int_]
+    test: NDArray[np.int_]
+    shares: tuple[float, ...]
+    """What was read rightly from each layer within the training part."""
+
+    @property
+    def inner(self) -> int:
+        """The layer that was read best, of those that a decoder layer hands on to another."""
+        return 1 + int(np.argmax(self.shares[1:-1]))
+
+
 class Readings(NamedTuple):
     """Which answers the probe read rightly (answers,), and which a probe on random labels did."""
 
     right: NDArray[np.bool_]
     control: NDArray[np.bool_]
+    control_labels: NDArray[np.bool_]
+    folds: tuple[Fold, ...]
 
 
-def inside(
-    model: Ministral3ForCausalLM, siblings: Sequence[Siblings], tokenizer: ChainTokenizer, *, seed: int
-) -> Columns:
-    """`d5` and `d5_control` by situation: does the answer open or close? Answers that leave no trace are not asked."""
+def look_inside(model: Ministral3ForCausalLM, siblings: Sequence[Siblings], tokenizer: ChainTokenizer) -> Inside:
+    """The states after all answers that leave a trace."""
     asked = [(place, answer) for place, each in enumerate(siblings) for answer in each.all if answer.gold.valence]
-    states = last_states(
-        model, [(*draft_prompt(tokenizer.chain, answer.told.prompt), *answer.told.draft) for _, answer in asked]
+    texts = [(*draft_prompt(tokenizer.chain, answer.told.prompt), *answer.told.draft) for _, answer in asked]
+    return Inside(
+        last_states(model, texts),
+        np.array([answer.gold.valence > 0 for _, answer in asked]),
+        np.array([place for place, _ in asked]),
     )
-    groups = np.array([place for place, _ in asked])
-    readings = probe(states, np.array([answer.gold.valence > 0 for _, answer in asked]), groups, seed=seed)
-    columns = {}
-    for name, right in (("d5", readings.right), ("d5_control", readings.control)):
-        columns[name] = np.array(
-            [right[groups == place].mean() if (groups == place).any() else np.nan for place in range(len(siblings))]
+
+
+def by_situation(readings: Readings, groups: NDArray[np.int_], *, situations: int) -> Columns:
+    """`d5` and `d5_control`: does the answer open or close? NaN where no answer left a trace."""
+    return {
+        name: np.array(
+            [right[groups == place].mean() if (groups == place).any() else np.nan for place in range(situations)]
         )
-    return columns
+        for name, right in (("d5", readings.right), ("d5_control", readings.control))
+    }
 
 
 def last_states(model: Ministral3ForCausalLM, texts: Sequence[Ids]) -> States:
@@ -82,24 +111,25 @@ def probe(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_], *
     drawn = np.random.default_rng(seed).permutation(np.arange(groups.max() + 1) % 2 == 0)
     control_labels = drawn[groups]
     right, control = np.zeros(len(labels), dtype=bool), np.zeros(len(labels), dtype=bool)
+    folds = []
     for train, test in GroupKFold(_FOLDS).split(groups, groups=groups):
-        layer = states[_best_layer(states[:, train], labels[train], groups[train])]
+        shares = _by_layer(states[:, train], labels[train], groups[train])
+        folds.append(Fold(train, test, shares))
+        layer = states[int(np.argmax(shares))]
         for found, asked in ((right, labels), (control, control_labels)):
-            found[test] = _regression().fit(layer[train], asked[train]).predict(layer[test]) == asked[test]
-    return Readings(right, control)
+            found[test] = regression().fit(layer[train], asked[train]).predict(layer[test]) == asked[test]
+    return Readings(right, control, control_labels, tuple(folds))
 
 
-def _best_layer(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_]) -> int:
-    folds = list(GroupKFold(_INNER_FOLDS).split(groups, groups=groups))
-    return int(
-        np.argmax(
-            [
-                np.mean([_regression().fit(layer[a], labels[a]).score(layer[b], labels[b]) for a, b in folds])
-                for layer in states
-            ]
-        )
-    )
-
-
-def _regression() -> Pipeline:
+def regression() -> Pipeline:
+    """What reads states: they are standardized first."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000))
+
+
+def _by_layer(states: States, labels: NDArray[np.bool_], groups: NDArray[np.int_]) -> tuple[float, ...]:
+    """What share of the answers is read rightly from each layer."""
+    folds = list(GroupKFold(_INNER_FOLDS).split(groups, groups=groups))
+    return tuple(
+        float(np.mean([regression().fit(layer[a], labels[a]).score(layer[b], labels[b]) for a, b in folds]))
+        for layer in states
+    )
