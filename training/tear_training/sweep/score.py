@@ -18,7 +18,9 @@ def score(base: Path, adapter: Path | None, scoring: Scoring, *, console: Consol
     table, split = scoring.table, scoring.split
     seed = SEED if scoring.seed is None else scoring.seed
     # What the base forgot by being trained is nothing where nothing was trained.
-    alone = None if adapter is None else read_base(base, table=table, split=split, seed=seed)
+    alone = (
+        None if adapter is None else read_base(base, table=table, split=split, seed=seed, situations=scoring.situations)
+    )
     subject = load_subject(base, adapter)
     report = evaluate(subject, table=table, situations=scoring.situations, split=split, seed=seed, console=console)
     if alone is None:
