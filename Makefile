@@ -22,7 +22,7 @@ NODE := PATH="$(CURDIR)/.peers/bin:$$PATH"
 .PHONY: help setup serve test check lint types bench bench-serve bench-train nano lock clean \
   conformance fuzz peers faults ray-check ts pictures \
   observe dashboards dashboards-check dashboards-picture deploy-tools deploy-check \
-  integrations eval
+  integrations eval sweep
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -101,7 +101,11 @@ nano: $(READY) ## Make nano and its adapter anew (about half an hour)
 	$(BIN)/tear train training/configs/nano.yaml --base $(NANO)/base --out $(NANO)/adapter --force
 
 eval: $(READY) ## Score whether nano's adapter sees what its words do (a few minutes)
-	$(BIN)/tear eval $(NANO)/adapter --base $(NANO)/base --table leaning --curated training/data/curated.jsonl $(EVAL)
+	$(BIN)/tear eval $(NANO)/adapter --base $(NANO)/base --curated training/data/curated.jsonl $(EVAL)
+
+sweep: $(READY) ## Train and score nano with every lambda, control and seed (hours); writes docs/results
+	$(BIN)/tear sweep training/configs/lambda-sweep.yaml --base $(NANO)/base --out out/sweep
+	mkdir -p docs/results && cp out/sweep/sweep.json out/sweep/sweep.html out/sweep/*.png docs/results/
 
 lock: $(READY) ## Resolve requirements/cpu.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra serve-cpu --extra train --extra qlora --extra trackers --extra data --extra dev --python-version 3.11 \

@@ -47,7 +47,8 @@ def test_a_witness_that_is_heeded_gains_by_hand(
     tried = trials(heeder, siblings, words_of)
     found = causes(heeder, tried, words_of, table=TABLE, situations=len(siblings))
     means = {name: np.nanmean(values) for name, values in found.items()}
-    assert means == {"d4_own": 1, "d4_shuffled": 0.5, "d4_empty": 0.5, "d4_swapped": 0.5, "d4_read": 1}
+    others = dict.fromkeys(("d4_shuffled", "d4_empty", "d4_swapped", "d4_same_person"), 0.5)
+    assert means == {"d4_own": 1, **others, "d4_read": 1}
 
 
 def test_a_witness_that_nobody_heeds_gains_nothing(
@@ -55,7 +56,7 @@ def test_a_witness_that_nobody_heeds_gains_nothing(
 ) -> None:
     tried = trials(parrot, siblings, words_of)
     found = causes(parrot, tried, words_of, table=TABLE, situations=len(siblings))
-    for name in ("d4_shuffled", "d4_empty", "d4_swapped"):
+    for name in ("d4_shuffled", "d4_empty", "d4_swapped", "d4_same_person"):
         assert np.array_equal(found["d4_own"], found[name], equal_nan=True), name
 
 

@@ -1,8 +1,9 @@
 """D4: is the witness the cause of the better answer, or its decoration?
 
-The model must revise wounding drafts after four witnesses: its own, one shuffled in from another situation's wounding
-draft, none, and its own of an answer to the same situation that opened. Whether a revision is better than its draft is
-read off the gold table by the act that its words are; nobody judges.
+The model must revise wounding drafts after five witnesses: its own; one shuffled in from another situation's wounding
+draft; none; one of the other valence, from another situation too; and its own of an answer to the same situation that
+opened, which says the same of the person and something else of the answer. Whether a revision is better than its draft
+is read off the gold table by the act that its words are; nobody judges.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def causes(
         "d4_own": [trial.of_wounding.witness for trial in tried],
         "d4_shuffled": [trial.of_wounding.witness for trial in shifted(tried)],
         "d4_empty": [() for _ in tried],
-        "d4_swapped": [trial.of_kind.witness for trial in tried],
+        "d4_swapped": [trial.of_kind.witness for trial in shifted(tried)],
+        "d4_same_person": [trial.of_kind.witness for trial in tried],
     }
     asked = [seen for witnesses in conditions.values() for seen in witnesses]
     drafts = [trial.of_wounding for trial in tried] * len(conditions)
