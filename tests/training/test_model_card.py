@@ -67,9 +67,9 @@ def test_every_figure_of_the_manifest_stands_in_the_card(
     for source in manifest.data:
         told += [source.name, source.sha256, str(source.rows), source.license, source.provenance]
     for each in manifest.passes:
-        told += [f"| {each.name} | {each.steps} | {each.learning_rate:g} |"]
+        told += [f"| {each.name} | {each.steps} | {each.learning_rate:g} | {each.lambda_end:g} |"]
     told += [f"| `{name}` | {value:.4g} |" for name, value in manifest.metrics.items()]
-    told += [f"rank {manifest.rank}, alpha 32, dropout 0 on q, k, v, o, gate, up, down", "0.3 → 1"]
+    told += [f"rank {manifest.rank}, alpha 32, dropout 0 on q, k, v, o, gate, up, down"]
     assert [each for each in told if each not in card] == []
 
 
@@ -81,7 +81,7 @@ def test_no_figure_stands_in_the_card_but_those_it_was_given(
     bare = manifest.model_copy(update=none | {"base_fingerprint": "b", "files": {}})
     card = render_card(
         bare,
-        config.model_copy(update={"lora": lora}),
+        config.model_copy(update={"lora": lora, "rehearsal": None}),
         base=base.model_copy(update={"fingerprint": "b", "license": "L"}),
     )
     assert set(re.findall(r"\d+", card.replace(bare.version, ""))) == {"8", "0", "256"}  # no dropout; SHA-256
