@@ -22,7 +22,15 @@ def score(base: Path, adapter: Path | None, scoring: Scoring, *, console: Consol
         None if adapter is None else read_base(base, table=table, split=split, seed=seed, situations=scoring.situations)
     )
     subject = load_subject(base, adapter)
-    report = evaluate(subject, table=table, situations=scoring.situations, split=split, seed=seed, console=console)
+    report = evaluate(
+        subject,
+        table=table,
+        situations=scoring.situations,
+        split=split,
+        seed=seed,
+        base_alone=None if alone is None else alone.choice,
+        console=console,
+    )
     if alone is None:
         return report
     return report.model_copy(update={"suites": (*report.suites, *beside(subject, alone, seed=seed))})
