@@ -236,7 +236,7 @@ HEARD = {1: "You want to be moved", -1: "You want to be held"}
 GIVEN = {1: "It moved {o}", -1: "It held {o}"}
 ABOUT = {1: "in the matter", -1: "at heart"}
 DID = {1: "It did {o} good.", 0: "It changed nothing.", -1: "It did {o} harm."}
-DEPTH = {1: "It stayed on the surface.", 2: "It went deep."}
+DEPTH = {1: "It did not go deep.", 2: "It went deep."}
 UNTOLD = (
     "It's {t}. I don't know how to say it.",
     "It's about {t}. I can't find the words.",
