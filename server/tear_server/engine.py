@@ -27,7 +27,7 @@ class Finish(StrEnum):
 class Sampling:
     """How tokens are drawn, in all stages alike."""
 
-    temperature: float = 0.7
+    temperature: float = 0.3
     """0 is greedy."""
     top_p: float = 1.0
     seed: int | None = None

@@ -121,7 +121,7 @@ class ServerSettings(BaseSettings):
     """Seconds for a consequence scene; then the draft is kept."""
     revision_deadline_s: float = Field(default=120.0, gt=0)
     """Seconds for a revision; then it is the answer as far as it came."""
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    temperature: float = Field(default=0.3, ge=0, le=2)
     """Sampling temperature where the caller sets none."""
     top_p: float = Field(default=0.9, gt=0, le=1)
     """Nucleus sampling where the caller sets none."""
