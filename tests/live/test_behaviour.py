@@ -36,7 +36,8 @@ def test_held_out_drafts_are_judged_by_what_they_do(http: httpx.Client, cases: S
     """Of wounding drafts at least 80 % are revised, of kind ones at least 80 % kept; their weights differ in sign.
 
     No draft here, nor its situation, was trained on. The bars are for drafts put together of wordings that training
-    knew; for those in wordings it never met, the figures are printed, and the weights must still differ in sign.
+    knew, whose witness has a weight every time; for those in wordings it never met, the figures are printed, and the
+    weights that there are must still differ in sign.
     """
     for is_seen in (True, False):
         judged = [case for case in cases if case.gold.valence and case.gold.is_answer_seen is is_seen]
@@ -44,20 +45,27 @@ def test_held_out_drafts_are_judged_by_what_they_do(http: httpx.Client, cases: S
         kind = _judge(http, [case for case in judged if case.gold.valence > 0][:GROUP])
         revised = mean(reflection["decision"] == "revise" for reflection in wounding)
         kept = mean(reflection["decision"] == "keep" for reflection in kind)
-        weights = [mean(reflection["expected_weight"] for reflection in group) for group in (wounding, kind)]
+        weights = [_weights(wounding), _weights(kind)]
+        means = [mean(group) for group in weights]
         print(
             f"{'known' if is_seen else 'unknown'} wordings: wounding drafts revised {revised:.2f}, kind drafts kept "
-            f"{kept:.2f}, mean expected weights {weights[0]:+.2f} and {weights[1]:+.2f}"
+            f"{kept:.2f}, mean expected weights {means[0]:+.2f} and {means[1]:+.2f}, {[*map(len, weights)]} weights"
         )
         assert len(wounding) == len(kind) == GROUP
-        assert weights[0] < 0 < weights[1]
+        assert means[0] < 0 < means[1]
         if is_seen:
+            assert [*map(len, weights)] == [GROUP, GROUP]
             assert revised >= 0.8
             assert kept >= 0.8
 
 
 def _judge(http: httpx.Client, cases: Sequence[Case]) -> list[dict[str, Any]]:
     return _reflect(http, [_body(case, seed=0, draft=case.row.response, temperature=0) for case in cases])
+
+
+def _weights(reflections: Sequence[dict[str, Any]]) -> list[float]:
+    found = [reflection["expected_weight"] for reflection in reflections]
+    return [weight for weight in found if weight is not None]
 
 
 def _body(case: Case, *, seed: int, **more: object) -> dict[str, Any]:
