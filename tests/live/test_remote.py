@@ -119,7 +119,7 @@ def start_vllm(stack: ExitStack, log: Path, base: Path, adapter: Path) -> VllmSe
     places = {
         "python": sys.executable,
         "bases/ministral-3b": str(base),
-        "witness-12a737e47b56=adapters/first": f"{name}={adapter}",
+        "witness-1ee6eb9ac54d=adapters/first": f"{name}={adapter}",
         "8000": str(port),
         "8192": str(CONTEXT),
     }
