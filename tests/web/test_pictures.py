@@ -11,7 +11,10 @@ from playwright.sync_api import Page, expect
 from web.browsing import Visit
 from web.conftest import Visiting
 
-QUESTION = "We buried my uncle on Friday. I can't go into his shed."
+QUESTION = "Nobody at the chess club talks to me."
+"""Most of what nano drafts here closes, so that the pictures show a revision."""
+
+SITUATION = "We buried my uncle on Friday. I can't go into his shed."
 ANSWERS = ("Well. It was his time. You should sell the shed.", "I'll come over tonight and stay with you.")
 MOST_BYTES = 150_000
 
@@ -53,7 +56,7 @@ def test_a_talk_makes_a_picture(
 def test_the_view_witness_makes_a_picture(visit: Visiting, live: LiveServer, folder: Path) -> None:
     page = visited(visit, live, width=900, height=1270).page
     page.get_by_role("link", name="Witness").click()
-    page.get_by_label("Situation").fill(QUESTION)
+    page.get_by_label("Situation").fill(SITUATION)
     page.get_by_label("Answer", exact=True).fill(ANSWERS[0])
     page.get_by_role("button", name="Add another answer").click()
     page.get_by_label("Answer 2", exact=True).fill(ANSWERS[1])
