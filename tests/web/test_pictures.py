@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from web.browsing import Visit
 from web.conftest import Visiting
 
-QUESTION = "Nobody at the chess club talks to me."
+QUESTION = "I'm the only one at the painting class who isn't from here. Ten weeks, and nobody sits by me."
 """Most of what nano drafts here closes, so that the pictures show a revision."""
 
 SITUATION = "We buried my uncle on Friday. I can't go into his shed."
