@@ -13,7 +13,8 @@ rm -rf .grafana/dashboards
 cp -r deploy/grafana/dashboards .grafana/
 (cd "$page" && node_modules/.bin/vite build --logLevel error)
 (cd "$page" && exec node_modules/.bin/vite preview --port "$port" --logLevel error) &
-trap 'kill $!' EXIT
+# At once: asked to end, it waits for connections that browsers leave open.
+trap 'kill -KILL $!' EXIT
 until curl -sf "http://127.0.0.1:$port/" > /dev/null; do sleep 0.2; done
 
 mkdir -p docs/pictures
