@@ -439,7 +439,7 @@ async def test_a_callers_threshold_goes_over_the_operators(
 @pytest.mark.parametrize(
     ("fields", "name", "value"),
     [
-        ({}, "temperature", 0.7),
+        ({}, "temperature", 0.3),
         ({"temperature": 0}, "temperature", 0),
         ({"top_p": 0.5}, "top_p", 0.5),
         ({"seed": -3}, "seed", -3),

@@ -348,7 +348,7 @@ async def test_what_was_asked_for_is_repeated(tokenizer: ChainTokenizer) -> None
 
 async def test_what_was_not_asked_for_is_shown_as_it_is(tokenizer: ChainTokenizer) -> None:
     reply = await ask(tokenizer, KEPT)
-    assert (reply["temperature"], reply["top_p"], reply["max_output_tokens"]) == (0.7, 1.0, None)
+    assert (reply["temperature"], reply["top_p"], reply["max_output_tokens"]) == (0.3, 1.0, None)
     assert (reply["metadata"], reply["instructions"], reply["tools"]) == ({}, None, [])
 
 
@@ -477,7 +477,7 @@ async def test_a_callers_threshold_goes_over_the_operators(
 @pytest.mark.parametrize(
     ("fields", "name", "value"),
     [
-        ({}, "temperature", 0.7),
+        ({}, "temperature", 0.3),
         ({"temperature": 0}, "temperature", 0),
         ({"top_p": 0.5}, "top_p", 0.5),
         ({"seed": -3}, "seed", -3),
