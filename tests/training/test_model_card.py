@@ -67,7 +67,9 @@ def test_every_figure_of_the_manifest_stands_in_the_card(
     for source in manifest.data:
         told += [source.name, source.sha256, str(source.rows), source.license, source.provenance]
     for each in manifest.passes:
-        told += [f"| {each.name} | {each.steps} | {each.learning_rate:g} | {each.lambda_end:g} |"]
+        start, end = f"{each.lambda_start:g}", f"{each.lambda_end:g}"
+        ramp = start if start == end else f"{start} → {end}"
+        told += [f"| {each.name} | {each.steps} | {each.learning_rate:g} | {ramp} |"]
     told += [f"| `{name}` | {value:.4g} |" for name, value in manifest.metrics.items()]
     told += [f"rank {manifest.rank}, alpha 32, dropout 0 on q, k, v, o, gate, up, down"]
     assert [each for each in told if each not in card] == []
