@@ -207,9 +207,10 @@ class EmbeddedEngine:
         async with contextlib.aclosing(stream):
             async for output in stream:
                 completion = output.outputs[0]
+                tokens = tuple(completion.token_ids)
                 yield Chunk(
-                    tokens=tuple(completion.token_ids),
-                    watched=watched_of(completion.logprobs, generation.watch) if generation.watch else (),
+                    tokens=tokens,
+                    watched=watched_of(completion.logprobs, tokens, generation.watch) if generation.watch else (),
                     cached_tokens=output.num_cached_tokens or 0,
                     finish=_finish(completion.finish_reason),
                     likeliest=likeliest_of(completion.logprobs) if generation.top_logprobs is not None else (),
@@ -243,8 +244,9 @@ class EmbeddedEngine:
                     take(reading.then)
                 if cached_tokens is None:
                     cached_tokens = output.num_cached_tokens or 0
-                found = iter(watched_of(completion.logprobs, generation.watch) if any(reading.is_watched) else ())
-                watched = tuple(next(found) if is_watched else _UNWATCHED for is_watched in reading.is_watched)
+                drawn = [token for token, asked in zip(reading.tokens, reading.is_watched, strict=True) if asked]
+                found = iter(watched_of(completion.logprobs, drawn, generation.watch) if drawn else ())
+                watched = tuple(next(found) if asked else _UNWATCHED for asked in reading.is_watched)
                 yield Chunk(reading.tokens, watched, cached_tokens, reading.finish)
                 if reading.finish is not None:
                     return

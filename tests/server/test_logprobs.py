@@ -31,7 +31,16 @@ def test_watched_tokens_are_read_however_many_outputs_came_at_once(merged: bool)
         logprobs.extend(output(SECOND))
     else:
         logprobs = output(FIRST, SECOND)
-    assert watched_of(logprobs, IDS) == ({7: -3.0, 8: -0.2, 9: -4.0}, {7: -2.0, 8: -5.0, 9: -6.0})
+    assert watched_of(logprobs, [8, 5], IDS) == ({7: -3.0, 8: -0.2, 9: -4.0}, {7: -2.0, 8: -5.0, 9: -6.0})
+
+
+def test_what_was_put_together_with_an_output_from_before_the_watching_is_told_right() -> None:
+    """As vLLM does it when nobody took a session's outputs in time: the first of them holds the processor's own list."""
+    own = output()
+    for tokens, values in (FIRST, SECOND):
+        own.append_fast(tokens, values, iter(range(1, 99)), iter([None] * len(tokens)))
+        own.extend(own[-1:])
+    assert watched_of(own, [8, 5], IDS) == ({7: -3.0, 8: -0.2, 9: -4.0}, {7: -2.0, 8: -5.0, 9: -6.0})
 
 
 def test_padding_is_not_among_the_likeliest() -> None:
