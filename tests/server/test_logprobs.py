@@ -35,7 +35,7 @@ def test_watched_tokens_are_read_however_many_outputs_came_at_once(merged: bool)
 
 
 def test_what_was_put_together_with_an_output_from_before_the_watching_is_told_right() -> None:
-    """As vLLM does it when nobody took a session's outputs in time: the first of them holds the processor's own list."""
+    """As vLLM does it when nobody took a session's outputs in time: the first holds the processor's own list."""
     own = output()
     for tokens, values in (FIRST, SECOND):
         own.append_fast(tokens, values, iter(range(1, 99)), iter([None] * len(tokens)))
