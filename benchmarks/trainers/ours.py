@@ -6,7 +6,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from tear_training.train import STEP_LOG, train
+from tear_training.run_log import STEP_LOG
+from tear_training.train import train
 from trainers.memory import peak_bytes
 from trainers.work import DATA, Turn, Work, tokens_of
 
