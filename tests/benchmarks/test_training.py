@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def turn(seconds: float, *, trained: int = 100, tokens: int = 200) -> Turn:
 @pytest.fixture(scope="module")
 def rows() -> Sequence[Row]:
     return curated()
+
+
+@pytest.mark.parametrize("module", ["contestants", "memory", "ours"])
+def test_what_only_a_process_of_a_contestant_loads_finds_all_that_it_names(module: str) -> None:
+    import_module(f"trainers.{module}")
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4], ids=str)
