@@ -15,7 +15,8 @@ QUESTION = "I'm the only one at the painting class who isn't from here. Ten week
 """Most of what nano drafts here closes, so that the pictures show a revision."""
 
 SITUATION = "We buried my uncle on Friday. I can't go into his shed."
-ANSWERS = ("Well. It was his time. You should sell the shed.", "I'll come over tonight and stay with you.")
+ANSWERS = ("You can do this, I'm sure of it.", "I'll come over tonight and stay with you.")
+"""Cheer and company, of which one closes and one opens whoever grieves, by the law of nano's world."""
 MOST_BYTES = 150_000
 
 
