@@ -37,7 +37,7 @@ KEY = "key"
 ERROR = replies.ErrorReply
 REF = "#/components/schemas/{model}"
 SAID = [{"role": "user", "content": "We buried my uncle on Friday. I can't go into his shed."}]
-BLUNT = "Well. It was his time. You should sell the shed."
+CHEER = "You can do this, I'm sure of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ OPERATIONS: Mapping[str, Operation] = {
         examples={
             "An answer": {"messages": SAID},
             "Streamed, with usage": {"messages": SAID, "stream": True, "stream_options": {"include_usage": True}},
-            "Somebody else's draft": {"messages": SAID, "reflection": {"draft": BLUNT}},
+            "Somebody else's draft": {"messages": SAID, "reflection": {"draft": CHEER}},
             "Two answers, the chain not shown": {"messages": SAID, "n": 2, "seed": 2, "include_reasoning": False},
             "Without reflecting": {"messages": SAID, "reasoning_effort": "none"},
         },
@@ -87,7 +87,7 @@ OPERATIONS: Mapping[str, Operation] = {
         stream=Event,
         examples={
             "A reflection": {"messages": SAID},
-            "Somebody else's draft, as typed events": {"messages": SAID, "draft": BLUNT, "stream": True},
+            "Somebody else's draft, as typed events": {"messages": SAID, "draft": CHEER, "stream": True},
         },
     ),
     "GET /v1/reflections/{reflection_id}": Operation(reply=replies.StoredReply, refusals=STORED),
@@ -100,7 +100,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/witness": Operation(
         reply=replies.WitnessReply,
         refusals=ANSWERS,
-        examples={"Two answers": {"items": [{"messages": SAID, "answer": said} for said in (BLUNT, "Shall I come?")]}},
+        examples={"Two answers": {"items": [{"messages": SAID, "answer": said} for said in (CHEER, "Shall I come?")]}},
     ),
     "GET /v1/adapters": Operation(reply=replies.AdapterList, refusals=ROLLOUT[:2]),
     "POST /v1/adapters": Operation(
